@@ -9,12 +9,12 @@ export interface SedanoErrorOptions {
 /** The base of all errors that Sedano throws. Messages say what, where, expected and got. */
 export class SedanoError extends Error {
   override name = 'SedanoError';
-  /** The next thing to try, as one sentence. */
-  readonly hint: string | undefined;
+  /** The next thing to try, as one sentence; absent where there is none. */
+  declare readonly hint?: string;
 
   constructor(message: string, { hint, cause }: SedanoErrorOptions = {}) {
     super(message, cause === undefined ? undefined : { cause });
-    this.hint = hint;
+    if (hint !== undefined) this.hint = hint;
   }
 }
 
@@ -36,4 +36,111 @@ export class CrontabError extends SedanoError {
     super(message, options);
     this.field = field;
   }
+}
+
+/** Arguments or a result are not JSON, too large, or not what the task takes. Thrown before anything is sent. */
+export class InvalidArgumentsError extends SedanoError {
+  override name = 'InvalidArgumentsError';
+}
+
+/** No task of this name is registered here. */
+export class TaskNotRegisteredError extends SedanoError {
+  override name = 'TaskNotRegisteredError';
+  /** The name that was asked for. */
+  readonly taskName: string;
+
+  constructor(
+    message: string,
+    { taskName, ...options }: SedanoErrorOptions & { taskName: string },
+  ) {
+    super(message, options);
+    this.taskName = taskName;
+  }
+}
+
+/** The Temporal server cannot be reached, or does not answer in time. */
+export class TemporalUnavailableError extends SedanoError {
+  override name = 'TemporalUnavailableError';
+}
+
+/** Which call an error belongs to. */
+export interface TaskErrorOptions extends SedanoErrorOptions {
+  /** The call's id, `<task>/<uuid>` unless it was chosen otherwise. */
+  taskId: string;
+}
+
+/** The base of the errors that end a call. */
+export class TaskError extends SedanoError {
+  override name = 'TaskError';
+  /** The call's id. */
+  readonly taskId: string;
+
+  constructor(message: string, { taskId, ...options }: TaskErrorOptions) {
+    super(message, options);
+    this.taskId = taskId;
+  }
+}
+
+/** The task threw. `type`, `message` and `remoteStack` are those of the error it threw. */
+export class TaskFailedError extends TaskError {
+  override name = 'TaskFailedError';
+  /** The class name of the error the task threw, for example `'TypeError'`. */
+  readonly type: string;
+  /** The stack of that error in the process that ran the task. */
+  readonly remoteStack: string | undefined;
+
+  constructor(
+    message: string,
+    { type, remoteStack, ...options }: TaskErrorOptions & { type: string; remoteStack?: string },
+  ) {
+    super(message, options);
+    this.type = type;
+    this.remoteStack = remoteStack;
+  }
+}
+
+/** The task's worker died under it `maxCrashes` times; it is not run again. */
+export class TaskCrashedError extends TaskError {
+  override name = 'TaskCrashedError';
+}
+
+/** The call was revoked, or its workflow terminated. */
+export class TaskRevokedError extends TaskError {
+  override name = 'TaskRevokedError';
+}
+
+/** `get()` waited as long as it was told to; the call goes on. */
+export class ResultTimeoutError extends TaskError {
+  override name = 'ResultTimeoutError';
+}
+
+/** Temporal has no call of this id: it never was, or its result is no longer kept. */
+export class ResultNotFoundError extends TaskError {
+  override name = 'ResultNotFoundError';
+}
+
+/** The lock an error is about. */
+export interface LockErrorOptions extends SedanoErrorOptions {
+  lockId: string;
+}
+
+/** The base of the errors of exclusive tasks. */
+export class LockError extends SedanoError {
+  override name = 'LockError';
+  readonly lockId: string;
+
+  constructor(message: string, { lockId, ...options }: LockErrorOptions) {
+    super(message, options);
+    this.lockId = lockId;
+  }
+}
+
+/** Redis cannot be reached, so an exclusive task is not run. */
+export class LockUnavailableError extends LockError {
+  override name = 'LockUnavailableError';
+}
+
+/** The lock was lost while the task ran: its lease ended, or a retry of the same call took over. */
+export class LockLostError extends LockError {
+  override name = 'LockLostError';
 }

@@ -1,0 +1,57 @@
+import { activityInfo } from '@temporalio/activity';
+import type { Sedano } from '../app.ts';
+import { TaskCrashedError, TaskFailedError, TaskRevokedError } from '../errors.ts';
+import { getTaskLogger } from '../logger.ts';
+import { CRASHED_TYPE } from '../failure.ts';
+import { runHook } from './hooks.ts';
+
+/** What the workflow tells of a call that failed or was revoked. */
+export interface FailedCall {
+  task: string;
+  args: unknown[];
+  state: 'FAILURE' | 'REVOKED';
+  error: { type: string; message: string; stack?: string | undefined };
+}
+
+/**
+ * The activity that runs a task's `onFailure` and `afterReturn` once its call has failed or was revoked: after the
+ * call's last attempt, in any worker of the queue, so also when the attempt's own worker died.
+ */
+export function createAfterFailure(app: Sedano): (failed: FailedCall) => Promise<void> {
+  return async ({ task: name, args, state, error: text }) => {
+    const registration = app.registered(name);
+    if (!registration) {
+      getTaskLogger('sedano').warn(
+        { task: name },
+        `No hooks run for task '${name}': this worker does not know it`,
+      );
+      return;
+    }
+    const { workflowExecution } = activityInfo();
+    const { workflowId = '', runId = '' } = workflowExecution ?? {};
+    const error = toError(text, workflowId);
+    const call = { id: workflowId, runId, args };
+    const { task } = registration;
+    if (state === 'FAILURE') {
+      getTaskLogger(name).error(
+        { task: name, taskId: workflowId, err: error },
+        `Task '${name}' failed: ${error.message}`,
+      );
+      await runHook(task, 'onFailure', () => task.onFailure(error, call));
+    }
+    await runHook(task, 'afterReturn', () => task.afterReturn(state, error, call));
+  };
+}
+
+function toError({ type, message, stack }: FailedCall['error'], taskId: string): Error {
+  if (type === 'TaskRevokedError') return new TaskRevokedError(message, { taskId });
+  if (type === CRASHED_TYPE) return new TaskCrashedError(message, { taskId });
+  const error = new TaskFailedError(message, {
+    taskId,
+    type,
+    ...(stack === undefined ? {} : { remoteStack: stack }),
+  });
+  // where the task threw says more than where its failure was read
+  if (stack !== undefined) error.stack = stack;
+  return error;
+}

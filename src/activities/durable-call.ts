@@ -1,0 +1,89 @@
+import type { Context } from '@temporalio/activity';
+import type { Beat } from '../beat.ts';
+import { RetryRequest, type CurrentTask, type RetryOptions } from '../current-task.ts';
+import { toJson } from '../json.ts';
+import type { HeldLock } from '../lock/lock.ts';
+import { getTaskLogger, type TaskLogger } from '../logger.ts';
+import type { Registration } from '../registry.ts';
+
+/** One attempt of a durable call, as its task sees it. */
+export class DurableCall implements CurrentTask {
+  readonly id: string;
+  readonly runId: string;
+  readonly name: string;
+  readonly args: readonly unknown[];
+  readonly queue: string;
+  readonly routine: string | undefined;
+  readonly attempt: number;
+  readonly resume: unknown;
+  /** Attempts that ended without a word: their worker died, or did not answer. */
+  readonly crashes: number;
+  readonly beat: Beat;
+  /** Set when the lock is granted. */
+  lock: HeldLock | undefined;
+  readonly #context: Context;
+  readonly #stopped: AbortSignal;
+  #signal: AbortSignal | undefined;
+
+  constructor(
+    { app, name }: Registration,
+    options: { context: Context; args: readonly unknown[]; beat: Beat; stopped: AbortSignal },
+  ) {
+    const { info } = options.context;
+    const { workflowId = '', runId = '' } = info.workflowExecution ?? {};
+    this.id = workflowId;
+    this.runId = runId;
+    this.name = name;
+    this.args = options.args;
+    this.queue = info.taskQueue;
+    this.routine = routineOf(workflowId, app.name);
+    this.attempt = info.attempt;
+    this.beat = options.beat;
+    this.resume = options.beat.progress;
+    this.crashes = info.attempt - 1 - options.beat.ended;
+    this.#context = options.context;
+    this.#stopped = options.stopped;
+  }
+
+  get retries(): number {
+    return this.beat.retries;
+  }
+
+  get signal(): AbortSignal {
+    const lock = this.lock ? [this.lock.signal] : [];
+    return (this.#signal ??= AbortSignal.any([
+      this.#context.cancellationSignal,
+      this.#stopped,
+      ...lock,
+    ]));
+  }
+
+  get logger(): TaskLogger {
+    return getTaskLogger(this.name);
+  }
+
+  progress(info: unknown): void {
+    this.beat.progress = toJson(info, `progress of task '${this.name}'`);
+    this.heartbeat();
+  }
+
+  retry(options: RetryOptions = {}): Error {
+    return new RetryRequest(options);
+  }
+
+  heartbeat(): void {
+    this.#context.heartbeat(this.beat);
+  }
+
+  /** Tells the next attempt that this one ended by itself. Temporal sends the last details with the failure. */
+  end(): void {
+    this.beat.ended += 1;
+    this.heartbeat();
+  }
+}
+
+/** A schedule's run has the id `<app>/<routine>-<time>`, the time added by the server. */
+function routineOf(workflowId: string, app: string): string | undefined {
+  const [, name] = /^(.+)-\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/.exec(workflowId) ?? [];
+  return name?.startsWith(`${app}/`) ? name.slice(app.length + 1) : undefined;
+}

@@ -1,0 +1,159 @@
+import { Context } from '@temporalio/activity';
+import { CancelledFailure } from '@temporalio/common';
+import { readBeat } from '../beat.ts';
+import { enterTask, RetryRequest, type RetryOptions } from '../current-task.ts';
+import { durationMs } from '../duration.ts';
+import { LockLostError, LockUnavailableError, SedanoError } from '../errors.ts';
+import { CRASHED_TYPE, finalFailure, ownFailure, passingFailure, RETRY_TYPE } from '../failure.ts';
+import { toJson, toJsonArguments } from '../json.ts';
+import type { Registration } from '../registry.ts';
+import { DurableCall } from './durable-call.ts';
+import { runExclusively, Wait } from './exclusive.ts';
+import { runHook } from './hooks.ts';
+
+const HEARTBEAT_MS = 5_000;
+const REDIS_BACKOFF_MAX_MS = 30_000;
+
+/**
+ * The activity of one task. Its result is the task's; whatever the task throws is turned into a failure that either
+ * ends the call or lets Temporal start the next attempt.
+ *
+ * @param stopped aborts when the worker gives up what still runs
+ */
+export function createExecute(
+  registration: Registration,
+  stopped: AbortSignal,
+): (...args: unknown[]) => Promise<unknown> {
+  return async (...args) => {
+    const context = Context.current();
+    const beat = readBeat(context.info.heartbeatDetails);
+    const call = new DurableCall(registration, { context, args, beat, stopped });
+    assertCrashBudget(registration, call);
+    const timer = setInterval(() => call.heartbeat(), HEARTBEAT_MS);
+    try {
+      return await run(registration, call, stopped);
+    } catch (error) {
+      throw await failureOf(error, registration, call, context);
+    } finally {
+      clearInterval(timer);
+    }
+  };
+}
+
+function assertCrashBudget({ name, task }: Registration, { crashes }: DurableCall): void {
+  if (crashes < task.maxCrashes) return;
+  throw ownFailure(
+    CRASHED_TYPE,
+    `task '${name}' took its worker down, or kept it from answering, ${crashes} times; it is not run again`,
+  );
+}
+
+async function run(
+  registration: Registration,
+  call: DurableCall,
+  stopped: AbortSignal,
+): Promise<unknown> {
+  const { task, body, exclusive, name } = registration;
+  toJsonArguments(call.args, name);
+  const section = async () => {
+    call.beat.begun = true;
+    call.heartbeat();
+    return await enterTask(task, call, async () => {
+      await task.beforeStart(call);
+      return await body(...call.args);
+    });
+  };
+  const interruptible = () => Promise.race([section(), rejectWhenStopped(stopped)]);
+  const value = exclusive
+    ? await runExclusively({ registration, exclusive, call }, interruptible)
+    : await interruptible();
+  const result = toJson(value, `result of task '${name}'`);
+  await enterTask(task, call, async () => {
+    await runHook(task, 'onSuccess', () => task.onSuccess(result, call));
+    await runHook(task, 'afterReturn', () => task.afterReturn('SUCCESS', result, call));
+  });
+  return result;
+}
+
+/** The worker stops and will not wait for the task's code. */
+class WorkerStopped extends SedanoError {
+  override name = 'WorkerStopped';
+}
+
+function rejectWhenStopped(stopped: AbortSignal): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    const stop = () => reject(new WorkerStopped('the worker stopped before the task had ended'));
+    if (stopped.aborted) stop();
+    else stopped.addEventListener('abort', stop, { once: true });
+  });
+}
+
+async function failureOf(
+  error: unknown,
+  registration: Registration,
+  call: DurableCall,
+  context: Context,
+): Promise<Error> {
+  if (isCancellation(error, context.cancellationSignal))
+    return context.cancellationSignal.reason as Error;
+  const retry = retryOptions(error, registration);
+  if (retry) return await retryFailure(retry, registration, call);
+  const delayMs = waitMs(error, call);
+  if (delayMs === undefined) return finalFailure(error);
+  call.end();
+  return passingFailure((error as Error).name, error, delayMs);
+}
+
+function isCancellation(error: unknown, signal: AbortSignal): boolean {
+  if (!signal.aborted) return false;
+  return (
+    error instanceof CancelledFailure || (error instanceof Error && error.name === 'AbortError')
+  );
+}
+
+/** How long until the next attempt, for an error that is not the task's own; undefined for one that is. */
+function waitMs(error: unknown, call: DurableCall): number | undefined {
+  if (error instanceof Wait) return error.delayMs;
+  if (error instanceof WorkerStopped || error instanceof LockLostError) return 1;
+  if (error instanceof LockUnavailableError) {
+    call.beat.waits += 1;
+    return Math.min(1_000 * 2 ** (call.beat.waits - 1), REDIS_BACKOFF_MAX_MS);
+  }
+  return undefined;
+}
+
+function retryOptions(
+  error: unknown,
+  { task }: Registration,
+): (RetryOptions & { reason: unknown }) | undefined {
+  if (error instanceof RetryRequest) return { ...error.options, reason: error.cause ?? error };
+  return task.autoretryFor.some((type) => error instanceof type) ? { reason: error } : undefined;
+}
+
+async function retryFailure(
+  { reason, countdown, maxRetries }: RetryOptions & { reason: unknown },
+  { name, task }: Registration,
+  call: DurableCall,
+): Promise<Error> {
+  // an error in the options that the task gave to retry() must not be lost for the error it reports
+  const delayMs = durationMs(countdown ?? task.retryDelay, `task '${name}': retry(): countdown`);
+  const limit = maxRetries === undefined ? task.maxRetries : maxRetries;
+  if (limit !== null && call.beat.retries >= limit)
+    return finalFailure(outOfRetries(reason, name, limit));
+  call.logger.warn(
+    { err: reason, retries: call.beat.retries },
+    `Task '${name}' runs again in ${delayMs / 1_000} s`,
+  );
+  const error = reason instanceof Error ? reason : new Error(String(reason));
+  await enterTask(task, call, () => runHook(task, 'onRetry', () => task.onRetry(error, call)));
+  call.beat.retries += 1;
+  call.end();
+  return passingFailure(RETRY_TYPE, reason, delayMs);
+}
+
+function outOfRetries(reason: unknown, name: string, limit: number): unknown {
+  if (!(reason instanceof RetryRequest)) return reason;
+  return new SedanoError(
+    `task '${name}' asked to be run again, but it was ${limit} times already (maxRetries)`,
+  );
+}

@@ -1,0 +1,227 @@
+import { readdir } from 'node:fs/promises';
+import { relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { AsyncResult } from './async-result.ts';
+import {
+  assertKeys,
+  redisUrl,
+  resolveAppOptions,
+  type AppOptions,
+  type ResolvedAppOptions,
+} from './config.ts';
+import { ConfigError, SedanoError } from './errors.ts';
+import { decoratedExclusive } from './exclusive.ts';
+import { runInline } from './inline.ts';
+import type { Locks } from './lock/lock.ts';
+import { callSite, Registry, type Registration } from './registry.ts';
+import { assertRoutine, type Routine } from './routine.ts';
+import {
+  FunctionTask,
+  TASK_OPTIONS,
+  type BaseTask,
+  type JsonTask,
+  type TaskOptions,
+} from './task.ts';
+import { TaskClient } from './client.ts';
+
+/**
+ * An app: its tasks, its routines, and its connections, which are opened when they are first needed.
+ *
+ *     const app = new Sedano('injecttool', { timezone: 'Europe/Rome' });
+ */
+export class Sedano implements AsyncDisposable {
+  /** Also the default task queue. */
+  readonly name: string;
+  readonly options: ResolvedAppOptions;
+  readonly #registry = new Registry();
+  readonly #routines = new Map<string, Routine>();
+  readonly #taskFolders: URL[] = [];
+  #loaded: Promise<void> | undefined;
+  #client: TaskClient | undefined;
+  #locks: Promise<Locks> | undefined;
+
+  /** @throws {ConfigError} when the name or an option is wrong. */
+  constructor(name: string, options: AppOptions = {}) {
+    this.name = name;
+    this.options = resolveAppOptions(name, options);
+  }
+
+  /**
+   * Makes and registers a task of a function.
+   *
+   * @throws {ConfigError} when an option is wrong, or a task of this name exists; both places are named.
+   */
+  task<Args extends unknown[], Result>(
+    options: TaskOptions,
+    code: ((...args: Args) => Result) & JsonTask<Args, Result>,
+  ): FunctionTask<Args, Result> {
+    assertKeys(options, TASK_OPTIONS, `task '${options.name}'`);
+    const task = new FunctionTask<Args, Result>(options, code);
+    this.#register(task, options.exclusive);
+    return task;
+  }
+
+  /**
+   * Registers a class task. Its name, options and `@exclusiveTask` are read now, and `run` becomes the inline form.
+   *
+   * @throws {ConfigError} as {@link task}, and when `run` is not the method that `@exclusiveTask` decorates.
+   */
+  register<T extends BaseTask>(task: T): T {
+    this.#register(task, decoratedExclusive(task));
+    return task;
+  }
+
+  #register(task: BaseTask, exclusive: TaskOptions['exclusive']): void {
+    const { name } = task;
+    // the prototype's method is called with the task as `this`; the task's own property is the inline form
+    const body = task.run.bind(task) as (...args: unknown[]) => unknown;
+    const registration: Registration = {
+      app: this,
+      task,
+      name,
+      body,
+      exclusive: exclusive && { ...exclusive, taskName: exclusive.taskName ?? name },
+      definedAt: callSite(),
+    };
+    this.#registry.add(registration);
+    Object.defineProperty(task, 'run', {
+      value: (...args: unknown[]) => runInline(registration, args),
+    });
+  }
+
+  /** The registered tasks, in order of definition. */
+  get tasks(): Registration[] {
+    return this.#registry.all();
+  }
+
+  /** A registered task by its name. */
+  registered(name: string): Registration | undefined {
+    return this.#registry.get(name);
+  }
+
+  /**
+   * Remembers a folder of task modules: `app.autodiscoverTasks(new URL('./tasks/', import.meta.url))`. They are
+   * imported by {@link loadTasks}, not now: task modules import the module that evaluates this line.
+   */
+  autodiscoverTasks(folder: URL): void {
+    this.#taskFolders.push(folder);
+  }
+
+  /**
+   * Imports the task modules of the remembered folders, in name order, without tests and declarations. The worker
+   * and the command line call it; a second call does nothing.
+   *
+   * @throws {ConfigError} when a folder cannot be read or a module throws; the text names it.
+   */
+  async loadTasks(): Promise<void> {
+    this.#loaded ??= this.#importTasks();
+    await this.#loaded;
+  }
+
+  async #importTasks(): Promise<void> {
+    for (const folder of this.#taskFolders) {
+      for (const file of await taskModules(folder)) {
+        try {
+          await import(new URL(file, folder).href);
+        } catch (error) {
+          throw moduleError(new URL(file, folder), error);
+        }
+      }
+    }
+  }
+
+  /**
+   * Adds routines to the app's table. The worker creates each that Temporal does not have yet.
+   *
+   * @throws {ConfigError} when a routine is wrong, or one of its name is in the table.
+   */
+  routines(table: Record<string, Routine>): void {
+    for (const [name, routine] of Object.entries(table)) {
+      assertRoutine(name, routine);
+      if (this.#routines.has(name))
+        throw new ConfigError(`routine '${name}' is in the table twice`);
+      this.#routines.set(name, routine);
+    }
+  }
+
+  /** The routine table, by name. */
+  get routineTable(): ReadonlyMap<string, Routine> {
+    return this.#routines;
+  }
+
+  /**
+   * Starts a durable call by the task's name, with or without the task's code in this process.
+   *
+   * @throws {InvalidArgumentsError} when the arguments are not JSON.
+   * @throws {TemporalUnavailableError} when no server answers; nothing was started then.
+   */
+  async sendTask<Result = unknown>(
+    name: string,
+    args: readonly unknown[],
+  ): Promise<AsyncResult<Result>> {
+    return await this.client.start<Result>(name, args);
+  }
+
+  /**
+   * The result of a call by its id.
+   *
+   * @param options.runId one certain run of the id; the latest when absent
+   */
+  result<Result = unknown>(id: string, options: { runId?: string } = {}): AsyncResult<Result> {
+    return this.client.result<Result>(id, options.runId);
+  }
+
+  /** The client, which connects at its first request. */
+  get client(): TaskClient {
+    return (this.#client ??= new TaskClient(this));
+  }
+
+  /**
+   * The locks of the exclusive tasks; they connect to Redis at the first request.
+   *
+   * @throws {ConfigError} when the app's `redis` or `REDIS_URL` is not a Redis URL.
+   */
+  locks(): Promise<Locks> {
+    // loaded here, so that a client that needs no lock never loads ioredis
+    this.#locks ??= import('./lock/lock.ts').then(
+      ({ Locks }) =>
+        new Locks({ app: this.name, url: redisUrl(this.options), leaseMs: this.options.leaseMs }),
+    );
+    return this.#locks;
+  }
+
+  /** Closes what was opened. The app can be used again afterwards. */
+  async close(): Promise<void> {
+    const [client, locks] = [this.#client, this.#locks];
+    this.#client = undefined;
+    this.#locks = undefined;
+    await client?.close();
+    (await locks)?.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+}
+
+function moduleError(module: URL, error: unknown): ConfigError {
+  const path = relative(process.cwd(), fileURLToPath(module));
+  const what = error instanceof SedanoError ? error.message : `failed to load: ${String(error)}`;
+  const hint =
+    (error instanceof SedanoError && error.hint) || 'Run with --debug to see where it was thrown.';
+  return new ConfigError(`task module ${path}: ${what}`, { cause: error, hint });
+}
+
+async function taskModules(folder: URL): Promise<string[]> {
+  try {
+    const files = await readdir(folder);
+    return files
+      .filter((file) => /\.[cm]?[jt]s$/.test(file) && !/\.(test|d)\.[cm]?[jt]s$/.test(file))
+      .toSorted();
+  } catch (error) {
+    throw new ConfigError(`task folder ${folder.href}: cannot be read: ${String(error)}`, {
+      cause: error,
+      hint: "Pass a URL that ends in a slash: new URL('./tasks/', import.meta.url).",
+    });
+  }
+}

@@ -1,0 +1,204 @@
+import {
+  isGrpcCancelledError,
+  WorkflowFailedError,
+  WorkflowNotFoundError,
+  type WorkflowExecutionDescription,
+  type WorkflowHandle,
+} from '@temporalio/client';
+import type { TaskClient } from './client.ts';
+import { durationMs, type Duration } from './duration.ts';
+import { ResultNotFoundError, ResultTimeoutError } from './errors.ts';
+import { toTaskError } from './failure.ts';
+import { describePending } from './pending-call.ts';
+
+/**
+ * Celery's states, and `UNKNOWN` where Celery would say PENDING of a call that never was.
+ * `PENDING`: accepted, and no worker runs it; `STARTED`: a worker runs it; `RETRY`: waiting for its next execution.
+ */
+export type TaskState =
+  'PENDING' | 'STARTED' | 'RETRY' | 'SUCCESS' | 'FAILURE' | 'REVOKED' | 'UNKNOWN';
+
+/** How long `get()` waits. */
+export interface GetOptions {
+  /** @default no limit */
+  timeout?: Duration;
+  /** Ends the waiting with the signal's reason. */
+  signal?: AbortSignal;
+}
+
+/** How `revoke()` ends a call. */
+export interface RevokeOptions {
+  /** End it at once, without the task's code and hooks having a say; its lock is freed at its next heartbeat. @default false */
+  terminate?: boolean;
+}
+
+/** A call, by its id: its state, its value, and the way to end it. Nothing is asked until a method is called. */
+export class AsyncResult<Result = unknown> {
+  readonly id: string;
+  /** The run that was started; undefined means the latest of the id. */
+  readonly runId: string | undefined;
+  protected readonly client: TaskClient;
+
+  constructor(client: TaskClient, id: string, runId: string | undefined) {
+    this.client = client;
+    this.id = id;
+    this.runId = runId;
+  }
+
+  /** Whether the call was started; false when an exclusive task was busy. */
+  get accepted(): boolean {
+    return true;
+  }
+
+  /** @throws {TemporalUnavailableError} when no server answers within 5 s. */
+  async state(): Promise<TaskState> {
+    const description = await this.#describe();
+    return description === undefined ? 'UNKNOWN' : stateOf(description);
+  }
+
+  /** Whether the call has ended. @throws {TemporalUnavailableError} */
+  async ready(): Promise<boolean> {
+    return isFinal(await this.state());
+  }
+
+  /** Whether it has ended with a value. @throws {TemporalUnavailableError} */
+  async successful(): Promise<boolean> {
+    return (await this.state()) === 'SUCCESS';
+  }
+
+  /** Whether it has ended with an error. @throws {TemporalUnavailableError} */
+  async failed(): Promise<boolean> {
+    return (await this.state()) === 'FAILURE';
+  }
+
+  /**
+   * The value of a call that has succeeded, the error of one that has failed or was revoked, else what the task last
+   * gave to `progress()`; undefined when there is nothing of these.
+   *
+   * @throws {TemporalUnavailableError} when no server answers within 5 s.
+   */
+  async info(): Promise<unknown> {
+    const description = await this.#describe();
+    if (description === undefined) return undefined;
+    const state = stateOf(description);
+    if (state === 'SUCCESS') return await this.get();
+    if (isFinal(state)) {
+      return await this.get().catch((error: unknown) => error);
+    }
+    return describePending(description).progress;
+  }
+
+  /**
+   * Waits for the value.
+   *
+   * @throws {TaskFailedError} when the task threw; TaskCrashedError, TaskRevokedError and others for other ends.
+   * @throws {ResultTimeoutError} after `timeout`; the call goes on.
+   * @throws {ResultNotFoundError} when there is no such call.
+   */
+  async get({ timeout, signal }: GetOptions = {}): Promise<Result> {
+    const timeoutMs = timeout === undefined ? undefined : durationMs(timeout, 'get(): timeout');
+    signal?.throwIfAborted();
+    const stop = new AbortController();
+    const wait = this.client.temporal.withAbortSignal(
+      stop.signal,
+      async () => await this.#handle().result(),
+    );
+    try {
+      return (await Promise.race([wait, this.#until(timeoutMs, signal, stop.signal)])) as Result;
+    } catch (error) {
+      throw this.#explain(error);
+    } finally {
+      // an abandoned long poll would otherwise be sent again for ever
+      stop.abort();
+      wait.catch(ignoreCancelled);
+    }
+  }
+
+  /** Rejects at the time limit or when `signal` aborts; never settles otherwise. */
+  #until(
+    timeoutMs: number | undefined,
+    signal: AbortSignal | undefined,
+    stop: AbortSignal,
+  ): Promise<never> {
+    return new Promise((_resolve, reject) => {
+      signal?.addEventListener('abort', () => reject(signal.reason as Error), { signal: stop });
+      if (timeoutMs === undefined) return;
+      const timer = setTimeout(() => {
+        const message = `call '${this.id}' has not ended within ${timeoutMs / 1_000} s; it goes on`;
+        reject(new ResultTimeoutError(message, { taskId: this.id }));
+      }, timeoutMs);
+      stop.addEventListener('abort', () => clearTimeout(timer));
+    });
+  }
+
+  /**
+   * Asks the call to end. One that no worker has begun ends at once; a running one sees `currentTask().signal` abort
+   * and ends when its code does. A call that has ended stays as it is.
+   *
+   * @throws {ResultNotFoundError} when there is no such call.
+   */
+  async revoke({ terminate = false }: RevokeOptions = {}): Promise<void> {
+    const description = await this.#describe();
+    if (description === undefined) throw this.#notFound();
+    if (description.status.name !== 'RUNNING') return;
+    // a cancel request alone would wait for a worker
+    const atOnce = terminate || !describePending(description).begun;
+    await this.client.request((client) => {
+      const handle = client.workflow.getHandle(this.id, description.runId);
+      return atOnce ? handle.terminate('revoked') : handle.cancel();
+    });
+  }
+
+  #handle(): WorkflowHandle {
+    return this.client.temporal.workflow.getHandle(this.id, this.runId);
+  }
+
+  async #describe(): Promise<WorkflowExecutionDescription | undefined> {
+    try {
+      return await this.client.request(() => this.#handle().describe());
+    } catch (error) {
+      if (error instanceof WorkflowNotFoundError) return undefined;
+      throw error;
+    }
+  }
+
+  #explain(error: unknown): unknown {
+    if (error instanceof WorkflowNotFoundError) return this.#notFound();
+    if (error instanceof WorkflowFailedError) return toTaskError(error, this.id);
+    return this.client.explain(error);
+  }
+
+  #notFound(): ResultNotFoundError {
+    return new ResultNotFoundError(
+      `call '${this.id}' was never seen, or its result is no longer kept`,
+      {
+        taskId: this.id,
+        hint: 'Temporal keeps results for the retention of its namespace (7 days under sedano dev).',
+      },
+    );
+  }
+}
+
+function stateOf(description: WorkflowExecutionDescription): TaskState {
+  switch (description.status.name) {
+    case 'COMPLETED':
+      return 'SUCCESS';
+    case 'CANCELLED':
+    case 'TERMINATED':
+      return 'REVOKED';
+    case 'RUNNING':
+    case 'PAUSED':
+    case 'CONTINUED_AS_NEW':
+      return describePending(description).state;
+    default:
+      return 'FAILURE';
+  }
+}
+
+function isFinal(state: TaskState): boolean {
+  return state === 'SUCCESS' || state === 'FAILURE' || state === 'REVOKED';
+}
+
+function ignoreCancelled(error: unknown): void {
+  if (!isGrpcCancelledError(error)) return;
+}

@@ -1,0 +1,156 @@
+import {
+  Client,
+  Connection,
+  isGrpcDeadlineError,
+  isGrpcServiceError,
+  NamespaceNotFoundError,
+  ServiceError,
+  WorkflowExecutionAlreadyStartedError,
+  WorkflowNotFoundError,
+} from '@temporalio/client';
+import { v7 as uuid } from 'uuid';
+import type { Sedano } from './app.ts';
+import { AsyncResult } from './async-result.ts';
+import { temporalTarget, type TemporalTarget } from './config.ts';
+import { ConfigError, TemporalUnavailableError } from './errors.ts';
+import { alreadyRunning } from './exclusive.ts';
+import { toJsonArguments } from './json.ts';
+import { getTaskLogger } from './logger.ts';
+import { parseRefusedId, REFUSED_PREFIX, RefusedResult } from './refused-result.ts';
+import { assertTaskName, type Registration } from './registry.ts';
+
+/** How long a request may take, connecting and trying again included. */
+const REQUEST_TIMEOUT_MS = 5_000;
+// a server that is back is found within two seconds, not two minutes
+const CHANNEL_ARGS = { 'grpc.max_reconnect_backoff_ms': 2_000 };
+// https://grpc.github.io/grpc/core/md_doc_statuscodes.html
+const GRPC_UNAVAILABLE = 14;
+
+/** Starts workflows and asks for them. The only place that opens a client's connection, at the first request. */
+export class TaskClient {
+  readonly #app: Sedano;
+  #opened: { client: Client; target: TemporalTarget } | undefined;
+
+  constructor(app: Sedano) {
+    this.#app = app;
+  }
+
+  /**
+   * Starts a call of a task; see `Sedano.sendTask`.
+   *
+   * The id of an exclusive task's call is its lock's, so that Temporal refuses a second one while the first is
+   * queued or runs; the answer is then settled already.
+   */
+  async start<Result>(name: string, args: readonly unknown[]): Promise<AsyncResult<Result>> {
+    assertTaskName(name, 'call');
+    const json = toJsonArguments(args, name);
+    const registration = this.#app.registered(name);
+    const exclusive = registration?.exclusive;
+    const id = exclusive ? `exclusive/${this.#app.name}/${exclusive.lockId}` : `${name}/${uuid()}`;
+    try {
+      const handle = await this.request((client) =>
+        client.workflow.start(name, {
+          workflowId: id,
+          taskQueue: registration?.task.queue ?? this.#app.options.queue,
+          args: json,
+          workflowIdConflictPolicy: 'FAIL',
+          workflowIdReusePolicy: 'ALLOW_DUPLICATE',
+        }),
+      );
+      return new AsyncResult<Result>(this, id, handle.firstExecutionRunId);
+    } catch (error) {
+      if (registration && exclusive && error instanceof WorkflowExecutionAlreadyStartedError) {
+        return await this.#refuse<Result>(registration, exclusive.taskName, id);
+      }
+      throw error;
+    }
+  }
+
+  async #refuse<Result>(
+    { name }: Registration,
+    taskName: string,
+    holderId: string,
+  ): Promise<AsyncResult<Result>> {
+    const message = alreadyRunning(taskName);
+    const runId = await this.#runningRun(holderId);
+    getTaskLogger('sedano').warn({ task: name, holder: { id: holderId, runId } }, message);
+    return new RefusedResult<Result>(this, { message, holderId, holderRunId: runId });
+  }
+
+  // the holder may have ended since; the answer stays what it was
+  async #runningRun(id: string): Promise<string | undefined> {
+    try {
+      const { runId } = await this.request((client) => client.workflow.getHandle(id).describe());
+      return runId;
+    } catch (error) {
+      if (error instanceof WorkflowNotFoundError) return undefined;
+      throw error;
+    }
+  }
+
+  /** The result of a call by its id. Nothing is asked of the server yet. */
+  result<Result>(id: string, runId?: string): AsyncResult<Result> {
+    if (id.startsWith(REFUSED_PREFIX)) return new RefusedResult<Result>(this, parseRefusedId(id));
+    return new AsyncResult<Result>(this, id, runId);
+  }
+
+  /** The Temporal client, opened when it is not yet. It sends nothing by itself. */
+  get temporal(): Client {
+    return this.#open().client;
+  }
+
+  /** Where the client is connected to, or would be. */
+  get target(): TemporalTarget {
+    return this.#open().target;
+  }
+
+  #open(): { client: Client; target: TemporalTarget } {
+    if (this.#opened === undefined) {
+      const target = temporalTarget(this.#app.options);
+      const connection = Connection.lazy({ ...target.connection, channelArgs: CHANNEL_ARGS });
+      this.#opened = { client: new Client({ connection, namespace: target.namespace }), target };
+    }
+    return this.#opened;
+  }
+
+  /**
+   * Sends one request, bounded in time, with errors in Sedano's words.
+   *
+   * @throws {TemporalUnavailableError} when no server answers within 5 s.
+   * @throws {ConfigError} when the namespace does not exist.
+   */
+  async request<T>(send: (client: Client) => Promise<T>): Promise<T> {
+    const { client, target } = this.#open();
+    try {
+      return await client.withDeadline(Date.now() + REQUEST_TIMEOUT_MS, () => send(client));
+    } catch (error) {
+      throw this.explain(error, target);
+    }
+  }
+
+  /** `error` in Sedano's words where it is about the connection; itself otherwise. */
+  explain(error: unknown, { address, namespace }: TemporalTarget = this.target): unknown {
+    if (error instanceof NamespaceNotFoundError) {
+      return new ConfigError(`Temporal at ${address} has no namespace '${namespace}'`, {
+        cause: error,
+        hint: `Create it with: temporal operator namespace create ${namespace}`,
+      });
+    }
+    const cause = error instanceof ServiceError ? error.cause : error;
+    if (!isGrpcServiceError(cause)) return error;
+    if (cause.code !== GRPC_UNAVAILABLE && !isGrpcDeadlineError(cause)) return error;
+    return new TemporalUnavailableError(
+      `Temporal at ${address} cannot be reached: ${cause.details}`,
+      {
+        cause: error,
+        hint: `Check that Temporal runs at ${address} and that TEMPORAL_ADDRESS is right, or start one with: sedano dev`,
+      },
+    );
+  }
+
+  async close(): Promise<void> {
+    const opened = this.#opened;
+    this.#opened = undefined;
+    await opened?.client.connection.close();
+  }
+}

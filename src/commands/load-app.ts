@@ -1,0 +1,91 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { relative, resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { Option } from 'commander';
+import { Sedano } from '../app.ts';
+import { ConfigError, SedanoError } from '../errors.ts';
+
+/** The option that all commands share. */
+export function appOption(): Option {
+  return new Option('-a, --app <module>', 'module that exports the app').env('SEDANO_APP');
+}
+
+/** The path of the app's module: the option, else SEDANO_APP, else `sedano.app` in package.json. */
+export function appPath(option: string | undefined): string {
+  const path = option ?? packageApp();
+  if (path === undefined) {
+    throw new ConfigError(
+      'no app: expected --app, SEDANO_APP, or "sedano": { "app": … } in package.json',
+      {
+        hint: 'For example: sedano worker --app app.ts',
+      },
+    );
+  }
+  if (!existsSync(path)) {
+    throw new ConfigError(`app module ${path}: there is no such file`, {
+      hint: 'Paths are relative to the working directory.',
+    });
+  }
+  return resolve(path);
+}
+
+function packageApp(): string | undefined {
+  if (!existsSync('package.json')) return undefined;
+  const { sedano } = JSON.parse(readFileSync('package.json', 'utf8')) as {
+    sedano?: { app?: unknown };
+  };
+  return typeof sedano?.app === 'string' ? sedano.app : undefined;
+}
+
+/**
+ * Imports the app and its task modules.
+ *
+ * @throws {ConfigError} when the module cannot be loaded, or does not export exactly one Sedano.
+ */
+export async function loadApp(option: string | undefined): Promise<Sedano> {
+  const path = appPath(option);
+  if (/\.[cm]?ts$/.test(path)) await registerTypeScript();
+  const app = onlyApp(await importModule(path), relative(process.cwd(), path));
+  await app.loadTasks();
+  return app;
+}
+
+async function importModule(path: string): Promise<Record<string, unknown>> {
+  try {
+    return (await import(pathToFileURL(path).href)) as Record<string, unknown>;
+  } catch (error) {
+    const name = relative(process.cwd(), path);
+    const what = error instanceof SedanoError ? error.message : `failed to load: ${String(error)}`;
+    const hint =
+      (error instanceof SedanoError && error.hint) ||
+      'Run with --debug to see where it was thrown.';
+    throw new ConfigError(`app module ${name}: ${what}`, { cause: error, hint });
+  }
+}
+
+function onlyApp(module: Record<string, unknown>, name: string): Sedano {
+  const apps = new Set(Object.values(module).filter((value) => value instanceof Sedano));
+  const [app] = apps;
+  if (app !== undefined && apps.size === 1) return app;
+  throw new ConfigError(`app module ${name}: expected one exported Sedano, got ${apps.size}`, {
+    hint:
+      apps.size === 0
+        ? "Export it: export const app = new Sedano('name')"
+        : 'Export one app from this module.',
+  });
+}
+
+/** Node 20 does not read TypeScript, and no Node knows decorators: tsx does both. */
+async function registerTypeScript(): Promise<void> {
+  // from source this very file runs under tsx
+  if (import.meta.url.endsWith('.ts')) return;
+  try {
+    const { register } = await import('tsx/esm/api');
+    register();
+  } catch (error) {
+    throw new ConfigError('a TypeScript app needs tsx, which cannot be loaded', {
+      cause: error,
+      hint: 'Install it: npm install --save-dev tsx',
+    });
+  }
+}

@@ -1,0 +1,46 @@
+import type { Command } from 'commander';
+import { listRoutines, type RoutineRow } from '../schedules.ts';
+import { appOption, loadApp } from './load-app.ts';
+import { print, printJson, printTable } from './output.ts';
+
+/** `sedano routines list` */
+export function addRoutinesCommand(program: Command): void {
+  const routines = program.command('routines').description('the routine tasks of the app');
+  routines
+    .command('list')
+    .description('list the routines with their next times')
+    .addOption(appOption())
+    .option('--json', 'print JSON')
+    .option('--debug', 'print the stack of an error')
+    .action(async (options: { app?: string; json?: boolean }) => {
+      await using app = await loadApp(options.app);
+      const rows = await listRoutines(app);
+      if (options.json) printJson(rows);
+      else if (rows.length > 0) printRoutines(rows);
+      else print('No routines yet: a worker creates those of the table when it starts.');
+    });
+}
+
+/** Next times are shown on the wall clock of the routine's zone. */
+export function printRoutines(rows: readonly RoutineRow[]): void {
+  printTable(
+    ['ROUTINE', 'TASK', 'CRONTAB', 'ZONE', 'ON', 'NEXT'],
+    rows.map(({ name, task, crontab, timezone, enabled, next }) => [
+      name,
+      task,
+      crontab ?? '?',
+      timezone,
+      enabled ? 'yes' : 'no',
+      enabled && next[0] ? wallClock(next[0], timezone) : '-',
+    ]),
+  );
+}
+
+function wallClock(time: Date, timeZone: string): string {
+  // the Swedish form is ISO's, with a blank for the T
+  return new Intl.DateTimeFormat('sv-SE', {
+    timeZone,
+    dateStyle: 'short',
+    timeStyle: 'short',
+  }).format(time);
+}

@@ -1,0 +1,120 @@
+import { loadClientConnectConfig, type ClientConnectConfig } from '@temporalio/envconfig';
+import { assertTimezone } from './calendar-zone.ts';
+import { durationMs, type Duration } from './duration.ts';
+import { readDevFile } from './embedded/dev-file.ts';
+import { ConfigError } from './errors.ts';
+
+/** What an app can be told. */
+export interface AppOptions {
+  /** The task queue of its tasks. @default the app's name */
+  queue?: string;
+  /** Temporal's namespace. @default TEMPORAL_NAMESPACE, else 'default' */
+  namespace?: string;
+  /** IANA zone of the routines. @default 'UTC' */
+  timezone?: string;
+  /** Redis for the locks of exclusive tasks. @default REDIS_URL, else that of `sedano dev` in this folder, else redis://localhost:6379 */
+  redis?: string;
+  lock?: {
+    /** How long a lock outlives a holder that died; it is renewed three times as often. At least 1s. @default '30s' */
+    lease?: Duration;
+  };
+}
+
+export interface ResolvedAppOptions {
+  queue: string;
+  namespace: string | undefined;
+  timezone: string;
+  redis: string | undefined;
+  leaseMs: number;
+}
+
+const MIN_LEASE_MS = 1_000;
+
+/** @throws {ConfigError} when the name or an option is wrong; the text names it. */
+export function resolveAppOptions(name: string, options: AppOptions): ResolvedAppOptions {
+  const where = `app '${name}'`;
+  if (typeof name !== 'string' || !/^[^\p{C}/]{1,100}$/u.test(name)) {
+    throw new ConfigError(
+      `app name: expected 1 to 100 printable characters without '/', got ${JSON.stringify(name)}`,
+    );
+  }
+  assertKeys(options, ['queue', 'namespace', 'timezone', 'redis', 'lock'], where);
+  assertKeys(options.lock ?? {}, ['lease'], `${where}: lock`);
+  const leaseMs = durationMs(options.lock?.lease ?? '30s', `${where}: lock.lease`);
+  if (leaseMs < MIN_LEASE_MS)
+    throw new ConfigError(`${where}: lock.lease: expected at least 1s, got ${leaseMs}ms`);
+  const timezone = options.timezone ?? 'UTC';
+  assertTimezone(timezone, `${where}: timezone`);
+  return {
+    queue: options.queue ?? name,
+    namespace: options.namespace,
+    timezone,
+    redis: options.redis,
+    leaseMs,
+  };
+}
+
+/** @throws {ConfigError} naming a key that is not among `allowed`. */
+export function assertKeys(options: object, allowed: readonly string[], where: string): void {
+  for (const key of Object.keys(options)) {
+    if (!allowed.includes(key)) {
+      throw new ConfigError(
+        `${where}: unknown option '${key}', expected one of ${allowed.join(', ')}`,
+      );
+    }
+  }
+}
+
+/** Where Temporal is, for a client or a worker. */
+export interface TemporalTarget {
+  address: string;
+  namespace: string;
+  connection: Omit<ClientConnectConfig['connectionOptions'], 'address'> & { address: string };
+}
+
+const DEFAULT_ADDRESS = 'localhost:7233';
+
+/**
+ * Temporal's own environment variables and file decide (`TEMPORAL_ADDRESS`, `TEMPORAL_NAMESPACE`, `TEMPORAL_API_KEY`,
+ * `TEMPORAL_TLS…`, `TEMPORAL_CONFIG_FILE`); where they name no address, `sedano dev` in this folder does.
+ *
+ * @throws {ConfigError} when a variable or the file is wrong.
+ */
+export function temporalTarget(options: Pick<ResolvedAppOptions, 'namespace'>): TemporalTarget {
+  const { connectionOptions, namespace } = loadEnvironment();
+  const dev = connectionOptions.address === undefined ? readDevFile()?.temporal : undefined;
+  const address = connectionOptions.address ?? dev?.address ?? DEFAULT_ADDRESS;
+  if (!/^(\[[0-9a-fA-F:]+\]|[^\s:/@]+)(:\d{1,5})?$/.test(address)) {
+    throw new ConfigError(`TEMPORAL_ADDRESS: expected host:port, got '${address}'`, {
+      hint: 'Write for example TEMPORAL_ADDRESS=localhost:7233, without http://.',
+    });
+  }
+  return {
+    address,
+    namespace: options.namespace ?? namespace ?? dev?.namespace ?? 'default',
+    connection: { ...connectionOptions, address },
+  };
+}
+
+function loadEnvironment() {
+  try {
+    const { connectionOptions, namespace } = loadClientConnectConfig();
+    return { connectionOptions, namespace };
+  } catch (error) {
+    throw new ConfigError(`Temporal's configuration cannot be read: ${String(error)}`, {
+      cause: error,
+      hint: 'Check TEMPORAL_CONFIG_FILE, TEMPORAL_PROFILE and the TEMPORAL_TLS… variables.',
+    });
+  }
+}
+
+/** Where Redis is, and the setting that says so. */
+export function redisUrl(options: Pick<ResolvedAppOptions, 'redis'>): {
+  url: string;
+  where: string;
+} {
+  if (options.redis !== undefined) return { url: options.redis, where: "the app's redis" };
+  const { REDIS_URL } = process.env;
+  if (REDIS_URL !== undefined && REDIS_URL !== '') return { url: REDIS_URL, where: 'REDIS_URL' };
+  return { url: readDevFile()?.redis.url ?? 'redis://localhost:6379', where: 'REDIS_URL' };
+}

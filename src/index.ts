@@ -1,0 +1,43 @@
+// the app and its tasks
+export { Sedano } from './app.ts';
+export type { AppOptions } from './config.ts';
+export { BaseTask, FunctionTask } from './task.ts';
+export type {
+  ArgsOf,
+  ErrorClass,
+  FinalState,
+  JsonTask,
+  ResultOf,
+  TaskCall,
+  TaskOptions,
+} from './task.ts';
+export { exclusiveTask } from './exclusive.ts';
+export type { ExclusiveOptions } from './exclusive.ts';
+export { NotifyAdminTaskMixin } from './notify-admin.ts';
+export type { Duration } from './duration.ts';
+export type { Json, Jsonable } from './json.ts';
+
+// inside a task
+export { currentTask } from './current-task.ts';
+export type { CurrentTask, RetryOptions } from './current-task.ts';
+export type { HeldLock } from './lock/lock.ts';
+export { getTaskLogger } from './logger.ts';
+export type { TaskLogger } from './logger.ts';
+
+// calls and their results
+export { AsyncResult } from './async-result.ts';
+export type { GetOptions, RevokeOptions, TaskState } from './async-result.ts';
+
+// routines
+export { Crontab, crontab } from './crontab.ts';
+export type {
+  CrontabField,
+  CrontabFields,
+  CrontabOptions,
+  CrontabSets,
+  NextOptions,
+} from './crontab.ts';
+export type { Routine } from './routine.ts';
+
+// errors
+export * from './errors.ts';

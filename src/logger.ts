@@ -1,0 +1,88 @@
+import { pino, type DestinationStream, type Logger } from 'pino';
+import { ConfigError } from './errors.ts';
+
+/** A pino logger. */
+export type TaskLogger = Logger;
+
+const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
+const FORMATS = ['text', 'json'] as const;
+
+let bindings: () => object = () => ({});
+let root: Logger | undefined;
+
+/**
+ * A logger that adds the task's name and id to each line written while a task runs.
+ *
+ * Lines go to standard error: as JSON, or as text on a terminal. `SEDANO_LOG_LEVEL` (default `info`) and
+ * `SEDANO_LOG_FORMAT` (`text` or `json`) choose otherwise.
+ */
+export function getTaskLogger(name: string): TaskLogger {
+  root ??= createRoot();
+  return root.child({ name });
+}
+
+/** Names what every line of every logger carries at the moment it is written. */
+export function bindLoggerContext(current: () => object): void {
+  bindings = current;
+}
+
+function createRoot(): Logger {
+  const level = choose('SEDANO_LOG_LEVEL', LEVELS, 'info');
+  const format = choose('SEDANO_LOG_FORMAT', FORMATS, process.stderr.isTTY ? 'text' : 'json');
+  const stderr = pino.destination({ dest: 2, sync: true });
+  const destination = format === 'json' ? stderr : textLines(stderr);
+  return pino({ level, base: { pid: process.pid }, mixin: () => bindings() }, destination);
+}
+
+function choose<T extends string>(variable: string, allowed: readonly T[], fallback: T): T {
+  const value = process.env[variable];
+  if (value === undefined || value === '') return fallback;
+  const found = allowed.find((name) => name === value);
+  if (found === undefined) {
+    throw new ConfigError(`${variable}: expected one of ${allowed.join(', ')}, got '${value}'`, {
+      hint: `Unset ${variable}, or set it to ${fallback}.`,
+    });
+  }
+  return found;
+}
+
+interface Line {
+  time: number;
+  level: number;
+  msg?: string;
+  name?: string;
+  task?: string;
+  taskId?: string;
+  err?: { stack?: string };
+}
+
+/** For people: `12:00:00.123 INFO  injecttool: Clearing sessions  (clearsessions/0190…)`. */
+function textLines(output: DestinationStream): DestinationStream {
+  return {
+    write(json: string) {
+      const {
+        time,
+        level,
+        msg,
+        name,
+        taskId,
+        task: _task,
+        err,
+        ...rest
+      } = JSON.parse(json) as Line;
+      const clock = new Date(time).toISOString().slice(11, 23);
+      const word = (pino.levels.labels[level] ?? String(level)).toUpperCase().padEnd(5);
+      const { pid: _pid, ...fields } = rest as Record<string, unknown>;
+      const extra = Object.keys(fields).length === 0 ? '' : ` ${JSON.stringify(fields)}`;
+      const id = taskId === undefined ? '' : `  (${taskId})`;
+      const stack = err?.stack === undefined ? '' : `\n${err.stack}`;
+      output.write(printable(`${clock} ${word} ${name}: ${msg ?? ''}${extra}${id}${stack}`) + '\n');
+    },
+  };
+}
+
+/** Without terminal escapes, which task data may hold. */
+function printable(text: string): string {
+  // eslint-disable-next-line no-control-regex
+  return text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, '?');
+}

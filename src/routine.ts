@@ -1,0 +1,50 @@
+import { assertTimezone } from './calendar-zone.ts';
+import { assertKeys } from './config.ts';
+import { Crontab } from './crontab.ts';
+import { ConfigError } from './errors.ts';
+import { toJsonArguments } from './json.ts';
+import { assertTaskName } from './registry.ts';
+
+/** A row of the routine table: which task runs when. */
+export interface Routine {
+  /** The task's name. */
+  task: string;
+  schedule: Crontab;
+  /** The arguments of each call, JSON. @default [] */
+  args?: readonly unknown[];
+  /** IANA zone of the crontab. @default the app's timezone */
+  timezone?: string;
+  /** Whether it runs when it is created; an admin can change it later. @default true */
+  enabled?: boolean;
+  /** The task queue of its calls. @default the task's queue, else the app's */
+  queue?: string;
+  /** One sentence for people. @default '' */
+  description?: string;
+}
+
+const KEYS = [
+  'task',
+  'schedule',
+  'args',
+  'timezone',
+  'enabled',
+  'queue',
+  'description',
+] as const satisfies readonly (keyof Routine)[];
+
+/** @throws {ConfigError} when the name or a field is wrong; the text names both. */
+export function assertRoutine(name: string, routine: Routine): void {
+  const where = `routine '${name}'`;
+  if (!/^[^\p{C}]{1,200}$/u.test(name) || Buffer.byteLength(name) > 200) {
+    throw new ConfigError(`${where}: name: expected 1 to 200 bytes of printable characters`);
+  }
+  assertKeys(routine, KEYS, where);
+  assertTaskName(routine.task, where);
+  if (!(routine.schedule instanceof Crontab)) {
+    throw new ConfigError(
+      `${where}: schedule: expected what crontab(…) returns, got ${JSON.stringify(routine.schedule)}`,
+    );
+  }
+  if (routine.timezone !== undefined) assertTimezone(routine.timezone, `${where}: timezone`);
+  toJsonArguments(routine.args ?? [], routine.task);
+}

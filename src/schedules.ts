@@ -1,0 +1,164 @@
+import { createHash } from 'node:crypto';
+import {
+  ScheduleAlreadyRunning,
+  ScheduleNotFoundError,
+  ScheduleOverlapPolicy,
+  type ScheduleDescription,
+  type ScheduleOptions,
+} from '@temporalio/client';
+import type { Sedano } from './app.ts';
+import { toCalendarSpec } from './calendar-spec.ts';
+import { ConfigError } from './errors.ts';
+import { toJsonArguments, type Json } from './json.ts';
+import { getTaskLogger } from './logger.ts';
+import type { Routine } from './routine.ts';
+
+/** What the code says of a routine, as its schedule's memo keeps it. */
+type RoutineRecord = { [field: string]: Json };
+
+const MEMO_VERSION = 1;
+
+/**
+ * Creates a schedule for each routine of the table that has none, and leaves every other schedule as it is: what an
+ * admin has edited stays. Any number of workers may do so at once; one of them creates.
+ *
+ * @returns the names of those created now
+ * @throws {ConfigError} when routines name tasks that are not registered; nothing is created then.
+ * @throws {TemporalUnavailableError} when no server answers within 5 s.
+ */
+export async function createMissingRoutines(app: Sedano): Promise<string[]> {
+  assertTasksExist(app);
+  const created: string[] = [];
+  for (const [name, routine] of app.routineTable) {
+    if (await createIfAbsent(app, name, routine)) created.push(name);
+  }
+  if (created.length > 0) getTaskLogger('sedano').info({ created }, 'Routines created');
+  return created;
+}
+
+/** A routine as the server has it. */
+export interface RoutineRow {
+  name: string;
+  task: string;
+  /** The five-field line, or what else the calendar's comment says; undefined when the server has no comment. */
+  crontab: string | undefined;
+  timezone: string;
+  enabled: boolean;
+  /** The next times, at most ten, ascending. Also while it is disabled: when it would run. */
+  next: Date[];
+}
+
+/**
+ * The routines of the app's table as the server has them, by name; one that has no schedule yet is left out.
+ *
+ * @throws {TemporalUnavailableError} when no server answers within 5 s.
+ */
+export async function listRoutines(app: Sedano): Promise<RoutineRow[]> {
+  const rows: RoutineRow[] = [];
+  for (const name of [...app.routineTable.keys()].toSorted()) {
+    const description = await describeSchedule(app, name);
+    if (description) rows.push(toRow(name, description));
+  }
+  return rows;
+}
+
+async function describeSchedule(
+  app: Sedano,
+  name: string,
+): Promise<ScheduleDescription | undefined> {
+  try {
+    return await app.client.request((client) =>
+      client.schedule.getHandle(scheduleId(app, name)).describe(),
+    );
+  } catch (error) {
+    if (error instanceof ScheduleNotFoundError) return undefined;
+    throw error;
+  }
+}
+
+function toRow(name: string, { action, spec, state, info }: ScheduleDescription): RoutineRow {
+  return {
+    name,
+    task: action.workflowType,
+    crontab: spec.calendars?.find(({ comment }) => comment)?.comment,
+    timezone: spec.timezone ?? 'UTC',
+    enabled: !state.paused,
+    next: info.nextActionTimes,
+  };
+}
+
+function assertTasksExist(app: Sedano): void {
+  const missing = [...app.routineTable].filter(([, { task }]) => !app.registered(task));
+  if (missing.length === 0) return;
+  const which = missing.map(([name, { task }]) => `routine '${name}': task '${task}'`).join('; ');
+  const names = app.tasks.map(({ name }) => `'${name}'`).toSorted();
+  throw new ConfigError(
+    `${which}: expected a registered task (${names.length === 0 ? 'there is none' : names.join(', ')})`,
+    {
+      hint: 'Check the spelling in the routine table, and that the task is in a folder given to autodiscoverTasks().',
+    },
+  );
+}
+
+async function createIfAbsent(app: Sedano, name: string, routine: Routine): Promise<boolean> {
+  const options = toSchedule(app, name, routine);
+  try {
+    await app.client.request((client) => client.schedule.create(options));
+    return true;
+  } catch (error) {
+    if (error instanceof ScheduleAlreadyRunning) return false;
+    throw error;
+  }
+}
+
+/** Two apps may share a namespace: their routines have ids of their own. */
+function scheduleId(app: Sedano, name: string): string {
+  return `${app.name}/${name}`;
+}
+
+function toSchedule(app: Sedano, name: string, routine: Routine): ScheduleOptions {
+  const id = scheduleId(app, name);
+  const code = toRecord(app, routine);
+  return {
+    scheduleId: id,
+    spec: { calendars: [toCalendarSpec(routine.schedule)], timezone: timezoneOf(app, routine) },
+    action: {
+      type: 'startWorkflow',
+      workflowType: routine.task,
+      workflowId: id,
+      taskQueue: queueOf(app, routine),
+      args: toJsonArguments(routine.args ?? [], routine.task),
+      // what the code last said: the only memo that can be changed later
+      memo: { sedano: { code, edits: [] } },
+    },
+    // one run for all that fell into an outage of the server, as Celery's beat does
+    policies: { overlap: ScheduleOverlapPolicy.SKIP, catchupWindow: '365 days' },
+    state: { paused: !(routine.enabled ?? true), note: '' },
+    // whose it is and what the code said at its birth: written once
+    memo: { sedano: { v: MEMO_VERSION, app: app.name, routine: name, hash: hash(code), code } },
+  };
+}
+
+function toRecord(app: Sedano, routine: Routine): RoutineRecord {
+  return {
+    task: routine.task,
+    schedule: routine.schedule.toString(),
+    timezone: timezoneOf(app, routine),
+    args: toJsonArguments(routine.args ?? [], routine.task),
+    queue: queueOf(app, routine),
+    enabled: routine.enabled ?? true,
+    description: routine.description ?? '',
+  };
+}
+
+function timezoneOf(app: Sedano, routine: Routine): string {
+  return routine.timezone ?? app.options.timezone;
+}
+
+function queueOf(app: Sedano, routine: Routine): string {
+  return routine.queue ?? app.registered(routine.task)?.task.queue ?? app.options.queue;
+}
+
+function hash(record: RoutineRecord): string {
+  return createHash('sha256').update(JSON.stringify(record)).digest('hex').slice(0, 16);
+}
