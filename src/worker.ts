@@ -8,6 +8,7 @@ import {
   type Logger,
 } from '@temporalio/worker';
 import { createActivities } from './activities/index.ts';
+import { WorkerLife } from './activities/worker-life.ts';
 import type { Sedano } from './app.ts';
 import { loadWorkflowBundle } from './bundle.ts';
 import { assertKeys } from './config.ts';
@@ -15,6 +16,7 @@ import { durationMs, type Duration } from './duration.ts';
 import { ConfigError, TemporalUnavailableError } from './errors.ts';
 import { getTaskLogger } from './logger.ts';
 import { createMissingRoutines } from './schedules.ts';
+import { withTimeout } from './timeout.ts';
 
 /** How a worker runs. */
 export interface WorkerOptions {
@@ -70,7 +72,7 @@ export async function startWorker(
   const connection = await connect(app);
   try {
     await createMissingRoutines(app);
-    const stopped = new AbortController();
+    const life = new WorkerLife();
     const queues = [
       ...new Set([
         app.options.queue,
@@ -82,13 +84,13 @@ export async function startWorker(
       connection,
       namespace,
       ...workerSettings(concurrency),
-      activities: createActivities(app, stopped.signal),
+      activities: createActivities(app, life),
     };
     const workflowBundle = await loadWorkflowBundle();
     const workers = await Promise.all(
       queues.map((taskQueue) => Worker.create({ ...shared, workflowBundle, taskQueue })),
     );
-    return new Running({ app, workers, queues, connection, stopped, graceMs });
+    return new Running({ app, workers, queues, connection, life, graceMs });
   } catch (error) {
     await connection.close();
     throw error;
@@ -137,10 +139,11 @@ async function connect(app: Sedano): Promise<NativeConnection> {
 
 interface Parts {
   app: Sedano;
+  /** One for each queue. */
   workers: Worker[];
   queues: string[];
   connection: NativeConnection;
-  stopped: AbortController;
+  life: WorkerLife;
   graceMs: number;
 }
 
@@ -166,6 +169,8 @@ class Running implements RunningWorker {
     const { workers, connection } = this.#parts;
     try {
       await Promise.all(workers.map((worker) => worker.run()));
+      clearTimeout(this.#graceTimer);
+      await recordEnds(this.#parts);
     } catch (error) {
       this.#shutdown();
       throw error;
@@ -176,22 +181,54 @@ class Running implements RunningWorker {
   }
 
   async stop({ cold = false }: StopOptions = {}): Promise<void> {
-    const { stopped, graceMs } = this.#parts;
+    const { life, graceMs } = this.#parts;
+    life.stop();
     this.#shutdown();
-    this.#graceTimer ??= setTimeout(() => stopped.abort(), graceMs);
-    if (cold) stopped.abort();
+    this.#graceTimer ??= setTimeout(() => life.abandon(), graceMs);
+    if (cold) life.abandon();
     await this.done;
   }
 
   #shutdown(): void {
     for (const worker of this.#parts.workers) {
-      if (worker.getState() === 'RUNNING' || worker.getState() === 'INITIALIZED') worker.shutdown();
+      if (['RUNNING', 'INITIALIZED'].includes(worker.getState())) worker.shutdown();
     }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop();
   }
+}
+
+const RECORD_TIMEOUT_MS = 5_000;
+
+/**
+ * A worker that shuts down polls no workflow tasks, so the result of a call that ended meanwhile would wait for the
+ * next worker. Workers without activities, which take no calls, record it now.
+ */
+async function recordEnds({ app, queues, connection, life }: Parts): Promise<void> {
+  const ended = life.endedWhileStopping;
+  if (ended.size === 0) return;
+  const { temporal } = app.client;
+  const workflowBundle = await loadWorkflowBundle();
+  const recorders = await Promise.all(
+    queues.map((taskQueue) =>
+      Worker.create({
+        connection,
+        namespace: app.client.target.namespace,
+        workflowBundle,
+        taskQueue,
+      }),
+    ),
+  );
+  const closed = [...ended].map(([runId, id]) => temporal.workflow.getHandle(id, runId).result());
+  const recorded = withTimeout(Promise.allSettled(closed), RECORD_TIMEOUT_MS).catch(() => {
+    getTaskLogger('sedano').warn(
+      { calls: [...ended.values()] },
+      'The next worker records the results of these calls',
+    );
+  });
+  await Promise.all(recorders.map((recorder) => recorder.runUntil(recorded)));
 }
 
 let installed = false;

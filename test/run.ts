@@ -24,6 +24,9 @@ try {
     ...process.env,
     TEMPORAL_ADDRESS: servers.temporal.address,
     REDIS_URL: servers.redis.url,
+    ...(servers.temporal.httpUrl === undefined
+      ? {}
+      : { TEMPORAL_HTTP_URL: servers.temporal.httpUrl }),
   };
   passed = await runTests(files, env);
 } finally {

@@ -22,12 +22,12 @@ export class DurableCall implements CurrentTask {
   /** Set when the lock is granted. */
   lock: HeldLock | undefined;
   readonly #context: Context;
-  readonly #stopped: AbortSignal;
+  readonly #abandoned: AbortSignal;
   #signal: AbortSignal | undefined;
 
   constructor(
     { app, name }: Registration,
-    options: { context: Context; args: readonly unknown[]; beat: Beat; stopped: AbortSignal },
+    options: { context: Context; args: readonly unknown[]; beat: Beat; abandoned: AbortSignal },
   ) {
     const { info } = options.context;
     const { workflowId = '', runId = '' } = info.workflowExecution ?? {};
@@ -42,7 +42,7 @@ export class DurableCall implements CurrentTask {
     this.resume = options.beat.progress;
     this.crashes = info.attempt - 1 - options.beat.ended;
     this.#context = options.context;
-    this.#stopped = options.stopped;
+    this.#abandoned = options.abandoned;
   }
 
   get retries(): number {
@@ -53,7 +53,7 @@ export class DurableCall implements CurrentTask {
     const lock = this.lock ? [this.lock.signal] : [];
     return (this.#signal ??= AbortSignal.any([
       this.#context.cancellationSignal,
-      this.#stopped,
+      this.#abandoned,
       ...lock,
     ]));
   }

@@ -10,6 +10,7 @@ import type { Registration } from '../registry.ts';
 import { DurableCall } from './durable-call.ts';
 import { runExclusively, Wait } from './exclusive.ts';
 import { runHook } from './hooks.ts';
+import type { WorkerLife } from './worker-life.ts';
 
 const HEARTBEAT_MS = 5_000;
 const REDIS_BACKOFF_MAX_MS = 30_000;
@@ -18,20 +19,22 @@ const REDIS_BACKOFF_MAX_MS = 30_000;
  * The activity of one task. Its result is the task's; whatever the task throws is turned into a failure that either
  * ends the call or lets Temporal start the next attempt.
  *
- * @param stopped aborts when the worker gives up what still runs
  */
 export function createExecute(
   registration: Registration,
-  stopped: AbortSignal,
+  life: WorkerLife,
 ): (...args: unknown[]) => Promise<unknown> {
   return async (...args) => {
     const context = Context.current();
     const beat = readBeat(context.info.heartbeatDetails);
-    const call = new DurableCall(registration, { context, args, beat, stopped });
+    const { abandoned } = life;
+    const call = new DurableCall(registration, { context, args, beat, abandoned });
     assertCrashBudget(registration, call);
     const timer = setInterval(() => call.heartbeat(), HEARTBEAT_MS);
     try {
-      return await run(registration, call, stopped);
+      const result = await run(registration, call, abandoned);
+      life.noteEnd(call);
+      return result;
     } catch (error) {
       throw await failureOf(error, registration, call, context);
     } finally {
@@ -51,7 +54,7 @@ function assertCrashBudget({ name, task }: Registration, { crashes }: DurableCal
 async function run(
   registration: Registration,
   call: DurableCall,
-  stopped: AbortSignal,
+  abandoned: AbortSignal,
 ): Promise<unknown> {
   const { task, body, exclusive, name } = registration;
   toJsonArguments(call.args, name);
@@ -63,7 +66,7 @@ async function run(
       return await body(...call.args);
     });
   };
-  const interruptible = () => Promise.race([section(), rejectWhenStopped(stopped)]);
+  const interruptible = () => Promise.race([section(), rejectWhenAbandoned(abandoned)]);
   const value = exclusive
     ? await runExclusively({ registration, exclusive, call }, interruptible)
     : await interruptible();
@@ -80,11 +83,11 @@ class WorkerStopped extends SedanoError {
   override name = 'WorkerStopped';
 }
 
-function rejectWhenStopped(stopped: AbortSignal): Promise<never> {
+function rejectWhenAbandoned(abandoned: AbortSignal): Promise<never> {
   return new Promise((_resolve, reject) => {
     const stop = () => reject(new WorkerStopped('the worker stopped before the task had ended'));
-    if (stopped.aborted) stop();
-    else stopped.addEventListener('abort', stop, { once: true });
+    if (abandoned.aborted) stop();
+    else abandoned.addEventListener('abort', stop, { once: true });
   });
 }
 

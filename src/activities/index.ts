@@ -5,15 +5,16 @@ import { TaskNotRegisteredError } from '../errors.ts';
 import { passingFailure } from '../failure.ts';
 import { createAfterFailure } from './after-failure.ts';
 import { createExecute } from './execute.ts';
+import type { WorkerLife } from './worker-life.ts';
 
 const UNKNOWN_TASK_RETRY_MS = 2_000;
 
 /** The activities of a worker: one for each task under its name, `default` for unknown ones, and `afterFailure`. */
 export function createActivities(
   app: Sedano,
-  stopped: AbortSignal,
+  life: WorkerLife,
 ): Record<string, (...args: never[]) => Promise<unknown>> {
-  const tasks = app.tasks.map((task) => [task.name, createExecute(task, stopped)] as const);
+  const tasks = app.tasks.map((task) => [task.name, createExecute(task, life)] as const);
   return {
     ...Object.fromEntries(tasks),
     default: refuseUnknownTask,

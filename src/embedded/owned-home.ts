@@ -86,7 +86,9 @@ export class OwnedHome {
 
   async #close(): Promise<void> {
     const processes = [this.#file.temporal?.process, this.#file.redis?.process];
-    await Promise.all(processes.filter((process) => process !== undefined).map(endProcess));
+    await Promise.all(
+      processes.filter((process) => process !== undefined).map((process) => endProcess(process)),
+    );
     removeDevFile(this.folder);
     this.#lock.release();
   }

@@ -87,7 +87,7 @@ async function installWithApt(apt: string, { env, signal }: FindRedisOptions): P
   // not interrupted from here on: half an installation would block the next one
   await runInstaller(apt, ['install', '-y', NAME], quiet);
   const strangers = redisProcesses().filter(({ pid }) => !before.some((old) => old.pid === pid));
-  await Promise.all(strangers.map(endProcess));
+  await Promise.all(strangers.map((stranger) => endProcess(stranger)));
 }
 
 async function runInstaller(

@@ -78,13 +78,16 @@ export async function spawnServer(
 }
 
 /**
- * Ends a process: SIGTERM, and SIGKILL when it still runs after 5 s. Returns when it is gone, after 9 s at the latest.
- * A process that has ended already is left alone, and so is a later one with its number.
+ * Ends a process: SIGTERM, and SIGKILL when it still runs after `graceMs` (default 5 s). Returns when it is gone, 4 s
+ * later at the latest. A process that has ended already is left alone, and so is a later one with its number.
  */
-export async function endProcess(identity: ProcessIdentity): Promise<void> {
+export async function endProcess(
+  identity: ProcessIdentity,
+  graceMs: number = TERM_GRACE_MS,
+): Promise<void> {
   const gone = () => (isAlive(identity) ? undefined : true);
   send(identity, 'SIGTERM');
-  if (await pollUntil(gone, { timeoutMs: TERM_GRACE_MS, everyMs: 20 })) return;
+  if (await pollUntil(gone, { timeoutMs: graceMs, everyMs: 20 })) return;
   send(identity, 'SIGKILL');
   await pollUntil(gone, { timeoutMs: KILL_GRACE_MS, everyMs: 20 });
 }

@@ -9,6 +9,9 @@ import { findTemporal } from './temporal-program.ts';
 import { startTemporal, temporalAnswers } from './temporal-server.ts';
 import { together } from './together.ts';
 
+/** A server that did not answer a call will hardly answer a signal. */
+const SILENT_GRACE_MS = 2_000;
+
 /** Named by the environment, left by a process that was killed, or started now. */
 export type Origin = 'environment' | 'adopted' | 'started';
 
@@ -87,7 +90,7 @@ async function endLeft(
 ): Promise<void> {
   if (!left?.process) return;
   report(`ending process ${left.process.pid}, a ${name} that a killed process left running`);
-  await endProcess(left.process);
+  await endProcess(left.process, SILENT_GRACE_MS);
 }
 
 async function prepareTemporal(

@@ -84,7 +84,7 @@ function buildArguments(version: string): string[] {
 function watchProgress(version: string, report: (line: string) => void) {
   const start = Date.now();
   let packages = 0;
-  let last = 'go is looking at the module';
+  let last = 'go is at work';
   const timer = setInterval(() => {
     const seconds = Math.round((Date.now() - start) / 1_000);
     report(`building Temporal ${version}: ${seconds} s, ${packages} packages compiled; ${last}`);

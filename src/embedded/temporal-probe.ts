@@ -28,14 +28,10 @@ export async function openProbe(options: ConnectionOptions): Promise<Connection>
   });
 }
 
-/** Asks for the namespace, for at most `timeoutMs` (default 2 s). Never throws. */
-export async function askNamespace(
-  connection: Connection,
-  namespace: string,
-  timeoutMs = CALL_TIMEOUT_MS,
-): Promise<Answer> {
+/** Asks for the namespace, for at most 2 s. Never throws. */
+export async function askNamespace(connection: Connection, namespace: string): Promise<Answer> {
   try {
-    const { config } = await connection.withDeadline(Date.now() + timeoutMs, () =>
+    const { config } = await connection.withDeadline(Date.now() + CALL_TIMEOUT_MS, () =>
       connection.workflowService.describeNamespace({ namespace }),
     );
     const retention = Number(config?.workflowExecutionRetentionTtl?.seconds ?? 0) * 1_000;
@@ -54,8 +50,22 @@ function explain(error: unknown): Answer {
   return { kind: REFUSALS.some((refusal) => refusal === code) ? 'refused' : 'silent', reason };
 }
 
-/** Keeps what is known of closed calls for seven days: a development server's own default is one. */
-export async function keepForSevenDays(connection: Connection, namespace: string): Promise<void> {
+/**
+ * Asks for the namespace of a server of ours, and makes it keep closed calls for seven days: the development server's
+ * own default is one, after which results are gone. Never throws.
+ */
+export async function readyNamespace(connection: Connection, namespace: string): Promise<Answer> {
+  const answer = await askNamespace(connection, namespace);
+  if (answer.kind !== 'ready' || answer.keepsSevenDays) return answer;
+  try {
+    await keepSevenDays(connection, namespace);
+    return answer;
+  } catch (error) {
+    return explain(error);
+  }
+}
+
+async function keepSevenDays(connection: Connection, namespace: string): Promise<void> {
   const { msNumberToTs } = await import('@temporalio/common/lib/time.js');
   await connection.withDeadline(Date.now() + CALL_TIMEOUT_MS, () =>
     connection.workflowService.updateNamespace({

@@ -95,10 +95,8 @@ async function waitForLock(
     () => {
       const taken = takeLock(join(folder, 'lock'));
       if ('lock' in taken) return taken.lock;
-      if (!told)
-        report(
-          `waiting for process ${taken.owner.process.pid}, which is fetching Temporal ${version}`,
-        );
+      const { pid } = taken.owner.process;
+      if (!told) report(`waiting for process ${pid}, which is fetching Temporal ${version}`);
       told = true;
       return undefined;
     },
@@ -112,10 +110,8 @@ async function waitForLock(
 
 /** What a killed download or build left. */
 function removeRemains(folder: string): void {
-  for (const name of readdirSync(folder)) {
-    if (/^(download|build)-/.test(name))
-      rmSync(join(folder, name), { recursive: true, force: true });
-  }
+  const remains = readdirSync(folder).filter((name) => /^(download|build)-/.test(name));
+  for (const name of remains) rmSync(join(folder, name), { recursive: true, force: true });
 }
 
 async function fetchProgram(wanted: Wanted, options: FindTemporalOptions): Promise<void> {
@@ -124,7 +120,7 @@ async function fetchProgram(wanted: Wanted, options: FindTemporalOptions): Promi
     await downloadTemporal({ ...wanted, url: downloadUrl, env, report, signal });
   } catch (error) {
     signal?.throwIfAborted();
-    const reason = `the download of Temporal ${wanted.version} failed: ${messageOf(error)}`;
+    const reason = `the official download failed: ${messageOf(error)}`;
     await buildTemporal({ ...wanted, module: PINNED_MODULE, reason, env, report, signal });
   }
 }
@@ -145,9 +141,8 @@ async function inspect(
 }
 
 function pinnedVersion(): string {
-  const module = readFileSync(join(PINNED_MODULE, 'go.mod'), 'utf8');
-  const version = /github\.com\/temporalio\/cli v(\S+)/.exec(module)?.[1];
-  if (!version)
-    throw new SedanoError(`${PINNED_MODULE}go.mod does not name github.com/temporalio/cli`);
-  return version;
+  const file = join(PINNED_MODULE, 'go.mod');
+  const version = /github\.com\/temporalio\/cli v(\S+)/.exec(readFileSync(file, 'utf8'))?.[1];
+  if (version) return version;
+  throw new SedanoError(`${file} does not name a version of github.com/temporalio/cli`);
 }

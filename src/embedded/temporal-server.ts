@@ -5,12 +5,14 @@ import type { Environment } from './home.ts';
 import { pollUntil } from './poll.ts';
 import { freePort, retryLostPort, spawnServer, type ServerProcess } from './server-process.ts';
 import type { TemporalProgram } from './temporal-program.ts';
-import { askNamespace, keepForSevenDays, openProbe } from './temporal-probe.ts';
+import { openProbe, readyNamespace } from './temporal-probe.ts';
 
 const PORT = 7233;
 const UI_PORT = 8233;
 const NAMESPACE = 'default';
 const READY_TIMEOUT_MS = 60_000;
+/** A call that has begun may take another 2 s. */
+const RESUME_TIMEOUT_MS = 1_000;
 
 /** An idle server answers a call in 150 ms by its own defaults, made for big clusters; with these in under 30 ms. */
 const DYNAMIC_CONFIG = [
@@ -83,21 +85,21 @@ async function startOnce(options: StartTemporalOptions): Promise<TemporalRecord>
   return record;
 }
 
-/** Whether the server of a killed process still answers, within 3 s. */
+/** Whether the server of a killed process still answers; it gets about 3 s. */
 export async function temporalAnswers(
   record: TemporalRecord,
   signal?: AbortSignal,
 ): Promise<boolean> {
   const connection = await openProbe({ address: record.address });
   try {
-    const ready = await pollUntil(
-      async () =>
-        (await askNamespace(connection, record.namespace, 1_000)).kind === 'ready'
-          ? true
-          : undefined,
-      { timeoutMs: 2_000, signal },
+    const answer = await pollUntil(
+      async () => {
+        const answer = await readyNamespace(connection, record.namespace);
+        return answer.kind === 'ready' ? answer : undefined;
+      },
+      { timeoutMs: RESUME_TIMEOUT_MS, signal },
     );
-    return ready === true;
+    return answer !== undefined;
   } finally {
     await connection.close();
   }
@@ -148,16 +150,15 @@ async function waitUntilReady(
       async () => {
         server.throwIfEnded();
         if (!listens.test(server.output())) return undefined;
-        const answer = await askNamespace(connection, NAMESPACE);
+        const answer = await readyNamespace(connection, NAMESPACE);
         server.throwIfEnded();
-        if (answer.kind === 'ready') return answer;
+        if (answer.kind === 'ready') return true;
         reason = answer.reason;
         return undefined;
       },
       { timeoutMs: READY_TIMEOUT_MS, signal },
     );
     if (!ready) throw server.silentError(reason);
-    if (!ready.keepsSevenDays) await keepForSevenDays(connection, NAMESPACE);
   } finally {
     await connection.close();
   }

@@ -3,7 +3,7 @@ import { LockLostError } from '../errors.ts';
 import { getTaskLogger } from '../logger.ts';
 import type { HeldLock } from './lock.ts';
 import { releaseScript, renewScript, type ScriptRunner } from './scripts.ts';
-import { withTimeout } from './timeout.ts';
+import { withTimeout } from '../timeout.ts';
 
 interface HoldOptions {
   redis: ScriptRunner;

@@ -6,7 +6,7 @@ import { getTaskLogger } from '../logger.ts';
 import { Hold } from './hold.ts';
 import { connectRedis, parseRedisUrl, type NamedUrl, type RedisAddress } from './redis.ts';
 import { acquireScript, releaseScript } from './scripts.ts';
-import { withTimeout } from './timeout.ts';
+import { withTimeout } from '../timeout.ts';
 
 /** A lock as the task that holds it sees it. */
 export interface HeldLock {
@@ -112,7 +112,7 @@ export class Locks {
         {
           lockId: request.lockId,
           cause: error,
-          hint: `Check that Redis runs at ${this.#address.shown} and that REDIS_URL is right.`,
+          hint: `Check that Redis runs at ${this.#address.shown} and that ${this.#address.where} is right.`,
         },
       );
     }

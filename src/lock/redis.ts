@@ -4,16 +4,15 @@ import { getTaskLogger } from '../logger.ts';
 
 const RECONNECT_MAX_MS = 2_000;
 
-/** A Redis URL, and how it may be shown: without user and password. */
-export interface RedisAddress {
-  url: string;
-  shown: string;
-}
-
 /** A URL, and the setting it comes from. */
 export interface NamedUrl {
   url: string;
   where: string;
+}
+
+/** A Redis URL, and how it may be shown: without user and password. */
+export interface RedisAddress extends NamedUrl {
+  shown: string;
 }
 
 /** @throws {ConfigError} when it is not a redis:// or rediss:// URL; the text does not repeat it, for its password. */
@@ -27,7 +26,7 @@ export function parseRedisUrl({ url, where }: NamedUrl): RedisAddress {
       },
     );
   }
-  return { url, shown: `${parsed.hostname}:${parsed.port === '' ? '6379' : parsed.port}` };
+  return { url, where, shown: `${parsed.hostname}:${parsed.port === '' ? '6379' : parsed.port}` };
 }
 
 /**

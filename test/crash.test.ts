@@ -1,0 +1,128 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { Sedano } from 'sedano';
+import { Program, uniqueName } from './helpers/harness.ts';
+
+const APP = 'test/fixtures/crash-app.ts';
+const CLI = 'src/cli.ts';
+
+/** The crash app in processes that can be killed, and a client of it here. */
+async function crashApp() {
+  const folder = await mkdtemp(join(tmpdir(), 'sedano-crash-'));
+  const name = uniqueName('crash');
+  const env = { CRASH_APP: name, CRASH_GO: join(folder, 'go') };
+  const app = new Sedano(name, { lock: { lease: '3s' } });
+  return {
+    app,
+    worker: () => new Program(CLI, ['worker', '--app', APP], env),
+    program: (file: string) => new Program(file, [], env),
+    /** Lets the waiting bodies return. */
+    go: () => writeFile(env.CRASH_GO, ''),
+    async [Symbol.asyncDispose]() {
+      await app.close();
+      await rm(folder, { recursive: true });
+    },
+  };
+}
+
+// each waits for Temporal's heartbeat timeout of 20 s, so they wait together
+describe('a worker that is killed', { concurrency: true }, () => {
+  test('does not lose its call: the body runs again elsewhere and the result arrives', async () => {
+    await using crash = await crashApp();
+    const result = await crash.app.sendTask<string>('plain', []);
+    await using first = crash.worker();
+    await first.sees(/began plain attempt 1 resume null/);
+    await first.kill('SIGKILL');
+    await using second = crash.worker();
+    await second.sees(/began plain attempt 2 resume \{"step":1\}/);
+    assert.equal(await result.state(), 'STARTED');
+    await crash.go();
+    assert.equal(await result.get(), `attempt 2 in process ${second.process.pid}`);
+  });
+
+  test('in an exclusive task: the retry of the same call waits for the lease and never answers "already running"', async () => {
+    await using crash = await crashApp();
+    const first = crash.worker();
+    const id = await crash.app.client.temporal.workflow.start('exclusive', {
+      workflowId: uniqueName('exclusive'),
+      taskQueue: crash.app.name,
+    });
+    await first.sees(/began exclusive attempt 1/);
+    await first.kill('SIGKILL');
+    await using second = crash.worker();
+    await second.sees(/began exclusive attempt \d/);
+    await crash.go();
+    const value = await crash.app.result<string>(id.workflowId).get();
+    assert.match(value, new RegExp(`^attempt \\d in process ${second.process.pid}$`));
+  });
+
+  test('by the task itself is not killed again once the task’s crashes are used up', async () => {
+    await using crash = await crashApp();
+    const first = crash.worker();
+    const result = await crash.app.sendTask('deadly', []);
+    await first.sees(/began deadly/);
+    assert.equal(await first.exited, 1);
+    await using _second = crash.worker();
+    await assert.rejects(result.get(), {
+      name: 'TaskCrashedError',
+      message:
+        "task 'deadly' took its worker down, or kept it from answering, 1 times; it is not run again",
+    });
+  });
+});
+
+test('a killed inline holder frees its lock within the lease', async () => {
+  await using crash = await crashApp();
+  await using holder = crash.program('test/fixtures/hold-lock.ts');
+  await holder.sees(/began exclusive attempt 1/);
+  const other = crash.app.task(
+    { name: 'other', exclusive: { lockId: 'exclusive', taskName: 'exclusive' } },
+    async () => 'ran',
+  );
+  assert.equal(await other.run(), 'exclusive already running!');
+  await holder.kill('SIGKILL');
+  const killedAt = performance.now();
+  let answer = await other.run();
+  while (answer !== 'ran') {
+    assert.ok(performance.now() - killedAt < 10_000, 'never freed');
+    await delay(50);
+    answer = await other.run();
+  }
+  // the lease of 3 s, with room for a busy machine
+  assert.ok(performance.now() - killedAt < 6_000);
+});
+
+test('the first signal lets running calls finish, and the worker leaves with exit code 0', async () => {
+  await using crash = await crashApp();
+  await using worker = crash.worker();
+  const result = await crash.app.sendTask<string>('plain', []);
+  await worker.sees(/began plain/);
+  worker.process.kill('SIGTERM');
+  await worker.sees(/Stopping: running calls may finish/);
+  await crash.go();
+  assert.match(await result.get(), /^attempt 1 in process/);
+  assert.equal(await worker.exited, 0);
+});
+
+test('the second signal leaves running calls to other workers at once, at no cost of a crash', async () => {
+  await using crash = await crashApp();
+  await using first = crash.worker();
+  await using second = crash.worker();
+  await Promise.all([first, second].map((worker) => worker.sees(/Worker of/)));
+  const result = await crash.app.sendTask<string>('exclusive', []);
+  const [holder, other] = await Promise.any([
+    first.sees(/began exclusive/).then(() => [first, second] as const),
+    second.sees(/began exclusive/).then(() => [second, first] as const),
+  ]);
+  holder.process.kill('SIGTERM');
+  await holder.sees(/Stopping/);
+  holder.process.kill('SIGTERM');
+  assert.equal(await holder.exited, 0);
+  await other.sees(/began exclusive attempt 2/);
+  await crash.go();
+  assert.match(await result.get(), new RegExp(`in process ${other.process.pid}$`));
+});
