@@ -15,6 +15,7 @@ import { runInline } from './inline.ts';
 import type { Locks } from './lock/lock.ts';
 import { callSite, Registry, type Registration } from './registry.ts';
 import { assertRoutine, type Routine } from './routine.ts';
+import { listRoutines, type RoutineRow } from './schedules.ts';
 import {
   FunctionTask,
   TASK_OPTIONS,
@@ -147,6 +148,16 @@ export class Sedano implements AsyncDisposable {
   /** The routine table, by name. */
   get routineTable(): ReadonlyMap<string, Routine> {
     return this.#routines;
+  }
+
+  /**
+   * The routines of the table as Temporal has them, by name, with their next times; one that has no schedule yet is
+   * left out.
+   *
+   * @throws {TemporalUnavailableError} when no server answers within 5 s.
+   */
+  async listRoutines(): Promise<RoutineRow[]> {
+    return await listRoutines(this);
   }
 
   /**

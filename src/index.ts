@@ -38,6 +38,7 @@ export type {
   NextOptions,
 } from './crontab.ts';
 export type { Routine } from './routine.ts';
+export type { RoutineRow } from './schedules.ts';
 
 // errors
 export * from './errors.ts';

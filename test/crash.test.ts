@@ -36,6 +36,8 @@ describe('a worker that is killed', { concurrency: true }, () => {
     const result = await crash.app.sendTask<string>('plain', []);
     await using first = crash.worker();
     await first.sees(/began plain attempt 1 resume null/);
+    // what has not reached the server cannot be resumed from
+    while ((await result.info()) === undefined) await delay(50);
     await first.kill('SIGKILL');
     await using second = crash.worker();
     await second.sees(/began plain attempt 2 resume \{"step":1\}/);

@@ -1,4 +1,4 @@
-import { SedanoError } from '../../src/errors.ts';
+import { SedanoError } from 'sedano';
 
 // How columns are read wherever the two drivers differ by themselves.
 

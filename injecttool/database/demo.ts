@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { SedanoError } from '../../src/errors.ts';
+import { SedanoError } from 'sedano';
 import { formatAlias, type Kind } from '../retrieval/gene-bank-object.ts';
 import type { NewSubmission, UsiServer } from '../usi/server.ts';
 import type { Database } from './database.ts';

@@ -1,7 +1,7 @@
 import { readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { ConfigError } from '../../src/errors.ts';
+import { ConfigError } from 'sedano';
 import { processIdentity } from './process-identity.ts';
 
 const LOCK_NAME = /^lock\.(\d+)\.([\w-]+)$/;

@@ -2,7 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { mkdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PGlite, type Transaction, types } from '@electric-sql/pglite';
-import { SedanoError } from '../../src/errors.ts';
+import { SedanoError } from 'sedano';
 import { keepText, parseBigint } from './column-types.ts';
 import type { Database } from './database.ts';
 import { lockFolder } from './folder-lock.ts';

@@ -1,5 +1,5 @@
 import { Pool, type PoolClient, type QueryResultRow, TypeOverrides, types } from 'pg';
-import { ConfigError } from '../../src/errors.ts';
+import { ConfigError } from 'sedano';
 import { keepText, parseBigint } from './column-types.ts';
 import type { Database, Queries } from './database.ts';
 

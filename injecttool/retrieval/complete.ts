@@ -1,4 +1,4 @@
-import { SedanoError } from '../../src/errors.ts';
+import { SedanoError } from 'sedano';
 import type { Database, Queries } from '../database/database.ts';
 import { describeStatus, STATUS } from '../database/statuses.ts';
 import type { Log } from '../log.ts';

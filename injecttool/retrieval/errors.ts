@@ -1,4 +1,4 @@
-import { SedanoError } from '../../src/errors.ts';
+import { SedanoError } from 'sedano';
 import { UsiConnectionError } from '../usi/errors.ts';
 
 /** One thing that went wrong while the others were looked at all the same. */

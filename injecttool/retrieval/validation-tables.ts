@@ -1,4 +1,4 @@
-import { SedanoError } from '../../src/errors.ts';
+import { SedanoError } from 'sedano';
 import type { Queries } from '../database/database.ts';
 import type { GeneBankObject, Kind } from './gene-bank-object.ts';
 

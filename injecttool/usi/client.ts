@@ -1,4 +1,4 @@
-import { ConfigError } from '../../src/errors.ts';
+import { ConfigError } from 'sedano';
 import { createApi, type UsiApi } from './api.ts';
 import { UnknownSubmissionError, UsiDataError } from './errors.ts';
 import type { Limits } from './http.ts';

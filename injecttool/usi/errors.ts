@@ -1,4 +1,4 @@
-import { SedanoError, type SedanoErrorOptions } from '../../src/errors.ts';
+import { SedanoError, type SedanoErrorOptions } from 'sedano';
 
 /** USI or its token service could not be reached, was too slow, or failed (5xx): worth another try. */
 export class UsiConnectionError extends SedanoError {

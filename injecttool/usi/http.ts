@@ -1,4 +1,4 @@
-import { SedanoError } from '../../src/errors.ts';
+import { SedanoError } from 'sedano';
 import { UsiConnectionError, UsiDataError } from './errors.ts';
 
 /** What one exchange may take at most. */

@@ -4,11 +4,10 @@ import { watch, type FSWatcher } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Command } from 'commander';
 import { startServers, type Servers } from '../embedded/index.ts';
-import { listRoutines } from '../schedules.ts';
 import { appOption, appPath, loadApp } from './load-app.ts';
 import { print } from './output.ts';
 import { printRoutines } from './routines.ts';
-import { runUntilSignal, wholeNumber } from './worker.ts';
+import { wholeNumber } from './worker.ts';
 
 interface DevOptions {
   app?: string;
@@ -68,12 +67,12 @@ function printServers({ temporal, redis }: Servers): void {
 
 async function runWorker(module: string, concurrency: number): Promise<void> {
   await using app = await loadApp(module);
-  const { startWorker } = await import('../worker.ts');
+  const { runUntilSignal, startWorker } = await import('../worker.ts');
   const worker = await startWorker(app, { concurrency, grace: GRACE });
   print(
     `Queue      ${worker.queues.join(', ')}; tasks: ${app.tasks.map(({ name }) => name).join(', ')}`,
   );
-  const rows = await listRoutines(app);
+  const rows = await app.listRoutines();
   if (rows.length > 0) printRoutines(rows);
   print('Working. Ctrl-C stops the worker and what was started here.');
   await runUntilSignal(worker);

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { listRoutines, type RoutineRow } from '../schedules.ts';
+import type { RoutineRow } from '../schedules.ts';
 import { appOption, loadApp } from './load-app.ts';
 import { print, printJson, printTable } from './output.ts';
 
@@ -14,7 +14,7 @@ export function addRoutinesCommand(program: Command): void {
     .option('--debug', 'print the stack of an error')
     .action(async (options: { app?: string; json?: boolean }) => {
       await using app = await loadApp(options.app);
-      const rows = await listRoutines(app);
+      const rows = await app.listRoutines();
       if (options.json) printJson(rows);
       else if (rows.length > 0) printRoutines(rows);
       else print('No routines yet: a worker creates those of the table when it starts.');

@@ -1,6 +1,5 @@
 import { InvalidArgumentError, type Command } from 'commander';
 import type { Duration } from '../duration.ts';
-import type { RunningWorker } from '../worker.ts';
 import { appOption, loadApp } from './load-app.ts';
 import { print } from './output.ts';
 
@@ -23,33 +22,13 @@ export function addWorkerCommand(program: Command): void {
     .option('--debug', 'print the stack of an error')
     .action(async ({ app: module, concurrency, grace }: WorkerCommandOptions) => {
       await using app = await loadApp(module);
-      const { startWorker } = await import('../worker.ts');
+      const { runUntilSignal, startWorker } = await import('../worker.ts');
       const worker = await startWorker(app, { concurrency, grace });
       print(
         `Worker of '${app.name}' polls ${worker.queues.join(', ')}; ${app.tasks.length} tasks. Ctrl-C stops it.`,
       );
       await runUntilSignal(worker);
     });
-}
-
-/** The first signal lets running calls finish, the second leaves them to other workers. */
-export async function runUntilSignal(worker: RunningWorker): Promise<void> {
-  let signals = 0;
-  const onSignal = () => {
-    signals += 1;
-    if (signals === 1)
-      process.stderr.write(
-        'Stopping: running calls may finish; once more leaves them to other workers.\n',
-      );
-    // its outcome is that of `done`, awaited below
-    worker.stop({ cold: signals > 1 }).catch(() => {});
-  };
-  process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
-  try {
-    await worker.done;
-  } finally {
-    process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
-  }
 }
 
 /** @throws {InvalidArgumentError} which commander shows with the option's name. */

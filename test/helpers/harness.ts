@@ -31,6 +31,8 @@ export function latch<T = void>(): { promise: Promise<T>; open: (value: T) => vo
   return { promise, open };
 }
 
+const SEES_TIMEOUT_MS = 90_000;
+
 /** A TypeScript program in a process of its own, ended with the scope that uses it. */
 export class Program implements AsyncDisposable {
   readonly process: ChildProcess;
@@ -55,8 +57,17 @@ export class Program implements AsyncDisposable {
     });
   }
 
-  /** Resolves when the output matches; rejects with the output when the program ends before. */
+  /** Resolves when the output matches; rejects with the output when the program ends before, or hangs. */
   async sees(pattern: RegExp): Promise<RegExpExecArray> {
+    const deadline = setTimeout(() => this.process.kill('SIGKILL'), SEES_TIMEOUT_MS);
+    try {
+      return await this.#match(pattern);
+    } finally {
+      clearTimeout(deadline);
+    }
+  }
+
+  async #match(pattern: RegExp): Promise<RegExpExecArray> {
     for (;;) {
       const match = pattern.exec(this.output);
       if (match) return match;

@@ -1,7 +1,7 @@
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { z } from 'zod';
-import { ConfigError } from '../../../src/errors.ts';
+import { ConfigError } from 'sedano';
 import { storedSubmission, type StoredSubmission } from './submission.ts';
 
 const storeShape = z.object({

@@ -1,0 +1,9 @@
+import { Sedano } from 'sedano';
+import { projectHome } from 'sedano/dev';
+import { readSettings, routines } from './settings.ts';
+
+export const settings = readSettings(process.env, projectHome());
+
+export const app = new Sedano('injecttool', { timezone: settings.timeZone });
+app.autodiscoverTasks(new URL('./tasks/', import.meta.url));
+app.routines(routines);

@@ -1,0 +1,132 @@
+import { join } from 'node:path';
+import { ConfigError, crontab, type Routine } from 'sedano';
+import { z } from 'zod';
+
+const DEFAULTS = {
+  usiUrl: 'https://submission-test.ebi.ac.uk',
+  usiAuthUrl: 'https://explore.api.aai.ebi.ac.uk',
+  timeZone: 'Europe/Rome',
+} as const;
+
+const text = z.string().trim().min(1);
+const httpUrl = z.url({
+  protocol: /^https?$/,
+  error: 'expected a URL that begins with https:// or http://',
+});
+
+// an empty variable is one that is not set
+const given = <T extends z.ZodType>(schema: T) =>
+  z.preprocess((value) => (value === '' ? undefined : value), schema);
+
+const environment = z.object({
+  DATABASE_URL: given(
+    z
+      .url({
+        protocol: /^postgres(ql)?$/,
+        error: 'expected postgres://user:password@host:port/database',
+      })
+      .optional(),
+  ),
+  USI_URL: given(httpUrl.default(DEFAULTS.usiUrl)),
+  USI_AUTH_URL: given(httpUrl.default(DEFAULTS.usiAuthUrl)),
+  USI_MANAGER: given(text.optional()),
+  USI_MANAGER_PASSWORD: given(text.optional()),
+  TIME_ZONE: given(
+    text
+      .refine(isZone, { error: "expected an IANA zone such as 'Europe/Rome'" })
+      .default(DEFAULTS.timeZone),
+  ),
+  ADMINS: given(z.string().transform(parseAdmins).default([])),
+  SMTP_URL: given(z.url({ protocol: /^smtps?$/, error: 'expected smtp://host:port' }).optional()),
+  DEFAULT_FROM_EMAIL: given(z.email({ error: 'expected a mail address' }).optional()),
+});
+
+/** A person who is told of failures. */
+export interface Admin {
+  name: string;
+  mail: string;
+}
+
+/** The application's settings. */
+export interface Settings {
+  /** PostgreSQL; undefined means the embedded database. */
+  databaseUrl: string | undefined;
+  /** Folder of the embedded database. */
+  embeddedFolder: string;
+  usiUrl: string;
+  usiAuthUrl: string;
+  /** The account that watches submissions; undefined where the environment does not name it. */
+  usiAccount: { username: string; password: string } | undefined;
+  timeZone: string;
+  admins: Admin[];
+  smtpUrl: string | undefined;
+  fromEmail: string | undefined;
+}
+
+/**
+ * Reads the settings from the environment.
+ *
+ * @throws {ConfigError} one for all variables that are wrong; it does not repeat their values, which may be secret.
+ */
+export function readSettings(env: NodeJS.ProcessEnv, home: string): Settings {
+  const { success, data, error } = environment.safeParse(env);
+  if (!success) {
+    const wrong = error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`);
+    throw new ConfigError(`settings: ${wrong.join('; ')}`, {
+      hint: 'These are environment variables; injecttool/README.md lists them.',
+    });
+  }
+  const { USI_MANAGER: username, USI_MANAGER_PASSWORD: password } = data;
+  if ((username === undefined) !== (password === undefined)) {
+    throw new ConfigError(
+      'settings: USI_MANAGER and USI_MANAGER_PASSWORD: expected both or none, got one',
+      {
+        hint: 'Set the other one, or unset both.',
+      },
+    );
+  }
+  return {
+    databaseUrl: data.DATABASE_URL,
+    embeddedFolder: join(home, 'injecttool'),
+    usiUrl: data.USI_URL,
+    usiAuthUrl: data.USI_AUTH_URL,
+    usiAccount:
+      username === undefined || password === undefined ? undefined : { username, password },
+    timeZone: data.TIME_ZONE,
+    admins: data.ADMINS,
+    smtpUrl: data.SMTP_URL,
+    fromEmail: data.DEFAULT_FROM_EMAIL,
+  };
+}
+
+/** The routines, as the original's CELERY_BEAT_SCHEDULE. Their zone is TIME_ZONE. */
+export const routines = {
+  clearsessions: { task: 'clearsessions', schedule: crontab({ hour: 12, minute: 0 }) },
+  fetch_biosample_status: {
+    task: 'Fetch USI status',
+    schedule: crontab({ hour: '*', minute: '*/15' }),
+  },
+} satisfies Record<string, Routine>;
+
+function isZone(zone: string): boolean {
+  try {
+    return new Intl.DateTimeFormat('en', { timeZone: zone }).resolvedOptions().timeZone !== '';
+  } catch {
+    return false;
+  }
+}
+
+/** `Name <mail>, Name <mail>` */
+function parseAdmins(list: string, context: z.RefinementCtx): Admin[] {
+  const admins: Admin[] = [];
+  for (const entry of list.split(',').map((part) => part.trim())) {
+    const [, name, mail] = /^([^<>\r\n]+?)\s*<([^<>@\s]+@[^<>@\s]+)>$/.exec(entry) ?? [];
+    if (name !== undefined && mail !== undefined) admins.push({ name, mail });
+    else
+      context.addIssue({
+        code: 'custom',
+        message: `expected Name <mail>, Name <mail>, got '${entry}'`,
+      });
+  }
+  return admins;
+}

@@ -1,0 +1,99 @@
+// npm start: InjectTool's asynchronous layer on one machine. It does the main job once, visibly, and keeps working.
+//   npm start               until Ctrl-C
+//   npm start -- --once     ends after the main job
+import { join } from 'node:path';
+import { SedanoError } from 'sedano';
+import { projectHome, startServers, type Servers } from 'sedano/dev';
+import { runUntilSignal, startWorker } from 'sedano/worker';
+import type { UsiServer } from './usi/server.ts';
+
+const say = (line = '') => console.log(line);
+
+/** The account of the project's own USI server, which is on this machine only. */
+const OWN_ACCOUNT = { username: 'injecttool', password: 'injecttool' };
+
+// what was started must be stopped within ten seconds, so calls that run longer are left for the next start
+const GRACE = '4s';
+
+process.exit(await main(process.argv.includes('--once')));
+
+async function main(once: boolean): Promise<number> {
+  const starting = abortOnSignal();
+  try {
+    await using servers = await startServers({ yes: true, report: say, signal: starting.signal });
+    await using usiServer = await startOwnUsiServer();
+    starting.done();
+    await runApplication(servers, usiServer, once);
+    return 0;
+  } catch (error) {
+    const { message, hint } =
+      error instanceof SedanoError ? error : { message: String(error), hint: undefined };
+    console.error(`Error: ${message}${hint === undefined ? '' : `\nHint: ${hint}`}`);
+    return 1;
+  }
+}
+
+/** Ctrl-C while the servers are still being found, built or started. */
+function abortOnSignal(): { signal: AbortSignal; done(): void } {
+  const controller = new AbortController();
+  const abort = () => controller.abort(new SedanoError('stopped before everything had started'));
+  process.on('SIGINT', abort).on('SIGTERM', abort);
+  return {
+    signal: controller.signal,
+    done: () => void process.off('SIGINT', abort).off('SIGTERM', abort),
+  };
+}
+
+type OwnUsiServer = (UsiServer & AsyncDisposable) | undefined;
+
+/** Without an account at EBI the project's own USI server takes its place: the environment then names that one. */
+async function startOwnUsiServer(): Promise<OwnUsiServer> {
+  if (process.env['USI_MANAGER']) return undefined;
+  const { startUsiServer } = await import('./usi/server.ts');
+  const server = await startUsiServer({
+    file: join(projectHome(), 'usi.json'),
+    account: OWN_ACCOUNT,
+  });
+  say(`USI        ${server.url} (the project's own server: USI_MANAGER is not set)`);
+  process.env['USI_URL'] = server.url;
+  process.env['USI_AUTH_URL'] = server.url;
+  process.env['USI_MANAGER'] = OWN_ACCOUNT.username;
+  process.env['USI_MANAGER_PASSWORD'] = OWN_ACCOUNT.password;
+  return Object.assign(server, { [Symbol.asyncDispose]: () => server.close() });
+}
+
+async function runApplication(
+  servers: Servers,
+  usiServer: OwnUsiServer,
+  once: boolean,
+): Promise<void> {
+  // the settings are read when the app is imported, so after the environment is complete
+  const [{ app, settings }, { closeResources }, { runMainJob }] = await Promise.all([
+    import('./app.ts'),
+    import('./resources.ts'),
+    import('./main-job.ts'),
+  ]);
+  await using _app = app;
+  await using _resources = { [Symbol.asyncDispose]: closeResources };
+  say(
+    `Database   ${settings.databaseUrl === undefined ? `embedded, in ${settings.embeddedFolder}` : 'DATABASE_URL'}`,
+  );
+  if (settings.admins.length === 0) say('Admins     ADMINS is not set: failures are logged only');
+  await using worker = await startWorker(app, { grace: GRACE });
+  say(`Queue      ${worker.queues.join(', ')}`);
+  say(`Temporal   ${servers.temporal.address}`);
+  say(`Redis      ${shownRedis(servers.redis.url)}`);
+  if (servers.temporal.uiUrl !== undefined) say(`Web UI     ${servers.temporal.uiUrl}`);
+  say();
+  await runMainJob({ say, usiServer });
+  if (once) return;
+  say();
+  say('Working. Ctrl-C stops the worker and what was started here.');
+  await runUntilSignal(worker);
+}
+
+/** Without user and password. */
+function shownRedis(url: string): string {
+  const { hostname, port } = new URL(url);
+  return `${hostname}:${port === '' ? '6379' : port}`;
+}
