@@ -1,0 +1,51 @@
+// Records one history for each way a call can go, for test/replay.test.ts: node … scripts/record-histories.ts VERSION
+// Needs a Temporal at TEMPORAL_ADDRESS. Histories of earlier releases stay: they must replay for ever.
+import { mkdir, writeFile } from 'node:fs/promises';
+import { setTimeout as delay } from 'node:timers/promises';
+import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
+import { currentTask, Sedano, type AsyncResult } from 'sedano';
+import { startWorker } from 'sedano/worker';
+
+const [version = 'unreleased'] = process.argv.slice(2);
+const folder = new URL('../test/histories/', import.meta.url);
+
+await using app = new Sedano(`histories-${process.pid}`);
+const succeeds = app.task({ name: 'succeeds' }, async (a: number, b: number) => a + b);
+const fails = app.task({ name: 'fails' }, async () => {
+  throw withoutStack(new TypeError('as it should'));
+});
+const retries = app.task(
+  { name: 'retries', autoretryFor: [RangeError], retryDelay: '10ms' },
+  async () => {
+    if (currentTask().retries === 0) throw withoutStack(new RangeError('once more'));
+    return 'done';
+  },
+);
+const waits = app.task({ name: 'is revoked' }, async () => {
+  await delay(60_000, undefined, { signal: currentTask().signal });
+});
+
+await using _worker = await startWorker(app, { grace: '1s' });
+await mkdir(folder, { recursive: true });
+await record('succeeds', await succeeds.delay(1, 2));
+await record('fails', await fails.delay());
+await record('retries', await retries.delay());
+const revoked = await waits.delay();
+while ((await revoked.state()) !== 'STARTED') await delay(50);
+await revoked.revoke();
+await record('revoked', revoked);
+
+/** A stack would carry the paths of one machine into the history. */
+function withoutStack(error: Error): Error {
+  return Object.assign(error, { stack: String(error) });
+}
+
+async function record(name: string, result: AsyncResult): Promise<void> {
+  await result.get().catch(() => {});
+  const history = await app.client.temporal.workflow
+    .getHandle(result.id, result.runId)
+    .fetchHistory();
+  // who ran it is nobody's business
+  const text = historyToJSON(history).replaceAll(/"\d+@[^"]*"/g, '"worker"');
+  await writeFile(new URL(`${version}-${name}.json`, folder), `${text}\n`);
+}

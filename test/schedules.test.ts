@@ -1,0 +1,180 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { ScheduleOverlapPolicy } from '@temporalio/client';
+import { crontab, currentTask, Sedano, type Routine } from 'sedano';
+import { startWorker } from 'sedano/worker';
+import { createMissingRoutines } from '../src/schedules.ts';
+import { testApp, uniqueName } from './helpers/harness.ts';
+import { lastRun, temporal } from './helpers/temporal-cli.ts';
+
+/** An app with one task and these routines; its schedules are deleted when the scope ends. */
+function routineApp(table: Record<string, Routine>, name = uniqueName('routines')) {
+  const app = new Sedano(name, { timezone: 'Europe/Rome' });
+  app.task({ name: 'clear' }, async () => 'cleared');
+  app.routines(table);
+  return {
+    app,
+    schedule: (routine: string) => app.client.temporal.schedule.getHandle(`${name}/${routine}`),
+    async [Symbol.asyncDispose]() {
+      for (const routine of Object.keys(table)) await this.schedule(routine).delete();
+      await app.close();
+    },
+  };
+}
+
+const noon: Routine = { task: 'clear', schedule: crontab({ hour: 12, minute: 0 }) };
+
+test('a routine becomes a schedule that starts the task, with its zone and explicit calendar', async () => {
+  await using routines = routineApp({
+    quarters: { task: 'clear', schedule: crontab({ minute: '*/15' }), args: [{ deep: true }] },
+  });
+  assert.deepEqual(await createMissingRoutines(routines.app), ['quarters']);
+  const { name } = routines.app;
+  const { spec, action, policies, state, memo, raw } = await routines
+    .schedule('quarters')
+    .describe();
+  assert.equal(spec.timezone, 'Europe/Rome');
+  const [calendar] = spec.calendars ?? [];
+  assert.deepEqual(calendar?.minute, [{ start: 0, end: 45, step: 15 }]);
+  assert.deepEqual(calendar?.hour, [{ start: 0, end: 23, step: 1 }]);
+  assert.equal(calendar?.comment, '*/15 * * * *');
+  assert.equal(action.workflowType, 'clear');
+  assert.equal(action.taskQueue, name);
+  assert.equal(action.workflowId, `${name}/quarters`);
+  assert.deepEqual(action.args, [{ deep: true }]);
+  assert.equal(policies.overlap, ScheduleOverlapPolicy.SKIP);
+  assert.equal(Number(raw.schedule?.policies?.catchupWindow?.seconds), 365 * 86_400);
+  assert.equal(state.paused, false);
+  const code = {
+    task: 'clear',
+    schedule: '*/15 * * * *',
+    timezone: 'Europe/Rome',
+    args: [{ deep: true }],
+    queue: name,
+    enabled: true,
+    description: '',
+  };
+  const { sedano } = memo as {
+    sedano: { v: number; app: string; routine: string; hash: string; code: object };
+  };
+  assert.deepEqual(
+    { ...sedano, hash: '' },
+    { v: 1, app: name, routine: 'quarters', hash: '', code },
+  );
+  assert.match(sedano.hash, /^[0-9a-f]{16}$/);
+  assert.deepEqual(action.memo, { sedano: { code, edits: [] } });
+});
+
+test('a routine that is not enabled is created paused', async () => {
+  await using routines = routineApp({ off: { ...noon, enabled: false } });
+  await createMissingRoutines(routines.app);
+  const [row] = await routines.app.listRoutines();
+  assert.equal(row?.enabled, false);
+});
+
+test('workers that start at once create each routine exactly once, without an error', async () => {
+  const table = { first: noon, second: noon, third: noon };
+  await using routines = routineApp(table);
+  const apps = Array.from({ length: 8 }, () => {
+    const app = new Sedano(routines.app.name);
+    app.task({ name: 'clear' }, async () => 'cleared');
+    app.routines(table);
+    return app;
+  });
+  try {
+    const created = await Promise.all(apps.map((app) => createMissingRoutines(app)));
+    assert.deepEqual(created.flat().toSorted(), ['first', 'second', 'third']);
+  } finally {
+    await Promise.all(apps.map((app) => app.close()));
+  }
+});
+
+test('what an admin paused or edited with Temporal’s command line is never overwritten', async () => {
+  await using routines = routineApp({ paused: noon, moved: noon });
+  const { app } = routines;
+  await using _first = await startWorker(app, { grace: '1s' });
+  await temporal(
+    'schedule',
+    'toggle',
+    '--schedule-id',
+    `${app.name}/paused`,
+    '--pause',
+    '--reason',
+    'holiday',
+  );
+  const moved = ['--schedule-id', `${app.name}/moved`, '--type', 'clear', '--task-queue', app.name];
+  await temporal('schedule', 'update', ...moved, '--calendar', '{"hour":"3","minute":"7"}');
+  const before = await Promise.all(
+    ['paused', 'moved'].map((name) => routines.schedule(name).describe()),
+  );
+  await _first.stop();
+
+  await using _second = await startWorker(app, { grace: '1s' });
+  const after = await Promise.all(
+    ['paused', 'moved'].map((name) => routines.schedule(name).describe()),
+  );
+  assert.deepEqual(
+    after.map(({ raw }) => raw.schedule),
+    before.map(({ raw }) => raw.schedule),
+  );
+  assert.equal(after[0]?.state.note, 'holiday');
+  assert.deepEqual(after[1]?.spec.calendars?.[0]?.hour, [{ start: 3, end: 3, step: 1 }]);
+});
+
+test('a changed table does not touch a routine that exists', async () => {
+  await using routines = routineApp({ daily: noon });
+  await createMissingRoutines(routines.app);
+  const next = new Sedano(routines.app.name, { timezone: 'Europe/Rome' });
+  next.task({ name: 'clear' }, async () => 'cleared');
+  next.routines({ daily: { task: 'clear', schedule: crontab({ hour: 1, minute: 0 }) } });
+  assert.deepEqual(await createMissingRoutines(next), []);
+  const [row] = await next.listRoutines();
+  await next.close();
+  assert.equal(row?.crontab, '0 12 * * *');
+});
+
+test('two apps in one namespace have routines of the same name', async () => {
+  await using one = routineApp({ daily: noon });
+  await using two = routineApp({ daily: { ...noon, schedule: crontab({ hour: 1, minute: 0 }) } });
+  await createMissingRoutines(one.app);
+  await createMissingRoutines(two.app);
+  assert.equal((await one.app.listRoutines())[0]?.crontab, '0 12 * * *');
+  assert.equal((await two.app.listRoutines())[0]?.crontab, '0 1 * * *');
+});
+
+test('routines are listed with the times at which the crontab says they run', async () => {
+  await using routines = routineApp({ b: noon, a: { ...noon, timezone: 'America/New_York' } });
+  await createMissingRoutines(routines.app);
+  const rows = await routines.app.listRoutines();
+  assert.deepEqual(
+    rows.map(({ name, task, crontab: line, timezone, enabled }) => ({
+      name,
+      task,
+      line,
+      timezone,
+      enabled,
+    })),
+    [
+      { name: 'a', task: 'clear', line: '0 12 * * *', timezone: 'America/New_York', enabled: true },
+      { name: 'b', task: 'clear', line: '0 12 * * *', timezone: 'Europe/Rome', enabled: true },
+    ],
+  );
+  for (const { next, timezone } of rows) {
+    const [first] = next;
+    assert.ok(first);
+    const from = new Date(first.getTime() - 1);
+    assert.deepEqual(next, noon.schedule.next({ from, count: next.length, timezone }));
+  }
+});
+
+test('a routine’s run knows its routine', async () => {
+  await using app = testApp();
+  app.task({ name: 'tell' }, async () => currentTask().routine ?? 'none');
+  app.routines({ 'nightly-clean up': { task: 'tell', schedule: crontab({ monthOfYear: 1 }) } });
+  await using _worker = await startWorker(app, { grace: '1s' });
+  const handle = app.client.temporal.schedule.getHandle(`${app.name}/nightly-clean up`);
+  await handle.trigger(ScheduleOverlapPolicy.SKIP);
+  const id = await lastRun(handle.scheduleId);
+  assert.equal(await app.result(id).get(), 'nightly-clean up');
+  await handle.delete();
+});
