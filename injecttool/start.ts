@@ -1,6 +1,7 @@
 // npm start: InjectTool's asynchronous layer on one machine. It does the main job once, visibly, and keeps working.
 //   npm start               until Ctrl-C
 //   npm start -- --once     ends after the main job
+import { once } from 'node:events';
 import { join } from 'node:path';
 import { SedanoError } from 'sedano';
 import { projectHome, startServers, type Servers } from 'sedano/dev';
@@ -15,17 +16,20 @@ const OWN_ACCOUNT = { username: 'injecttool', password: 'injecttool' };
 // what was started must be stopped within ten seconds, so calls that run longer are left for the next start
 const GRACE = '4s';
 
+/** What shells say of a program that Ctrl-C ended. */
+const INTERRUPTED = 130;
+
 process.exit(await main(process.argv.includes('--once')));
 
-async function main(once: boolean): Promise<number> {
-  const starting = abortOnSignal();
+async function main(oneRun: boolean): Promise<number> {
+  const stop = abortOnSignal();
   try {
-    await using servers = await startServers({ yes: true, report: say, signal: starting.signal });
+    await using servers = await startServers({ yes: true, report: say, signal: stop });
     await using usiServer = await startOwnUsiServer();
-    starting.done();
-    await runApplication(servers, usiServer, once);
+    await runApplication({ servers, usiServer, oneRun, stop });
     return 0;
   } catch (error) {
+    if (stop.aborted) return INTERRUPTED;
     const { message, hint } =
       error instanceof SedanoError ? error : { message: String(error), hint: undefined };
     console.error(`Error: ${message}${hint === undefined ? '' : `\nHint: ${hint}`}`);
@@ -33,15 +37,12 @@ async function main(once: boolean): Promise<number> {
   }
 }
 
-/** Ctrl-C while the servers are still being found, built or started. */
-function abortOnSignal(): { signal: AbortSignal; done(): void } {
+/** Ctrl-C, at any moment: the process ends when what it started has been stopped. */
+function abortOnSignal(): AbortSignal {
   const controller = new AbortController();
-  const abort = () => controller.abort(new SedanoError('stopped before everything had started'));
+  const abort = () => controller.abort();
   process.on('SIGINT', abort).on('SIGTERM', abort);
-  return {
-    signal: controller.signal,
-    done: () => void process.off('SIGINT', abort).off('SIGTERM', abort),
-  };
+  return controller.signal;
 }
 
 type OwnUsiServer = (UsiServer & AsyncDisposable) | undefined;
@@ -62,11 +63,14 @@ async function startOwnUsiServer(): Promise<OwnUsiServer> {
   return Object.assign(server, { [Symbol.asyncDispose]: () => server.close() });
 }
 
-async function runApplication(
-  servers: Servers,
-  usiServer: OwnUsiServer,
-  once: boolean,
-): Promise<void> {
+interface Application {
+  servers: Servers;
+  usiServer: OwnUsiServer;
+  oneRun: boolean;
+  stop: AbortSignal;
+}
+
+async function runApplication({ servers, usiServer, oneRun, stop }: Application): Promise<void> {
   // the settings are read when the app is imported, so after the environment is complete
   const [{ app, settings }, { closeResources }, { runMainJob }] = await Promise.all([
     import('./app.ts'),
@@ -79,17 +83,23 @@ async function runApplication(
     `Database   ${settings.databaseUrl === undefined ? `embedded, in ${settings.embeddedFolder}` : 'DATABASE_URL'}`,
   );
   if (settings.admins.length === 0) say('Admins     ADMINS is not set: failures are logged only');
+  stop.throwIfAborted();
   await using worker = await startWorker(app, { grace: GRACE });
   say(`Queue      ${worker.queues.join(', ')}`);
   say(`Temporal   ${servers.temporal.address}`);
   say(`Redis      ${shownRedis(servers.redis.url)}`);
   if (servers.temporal.uiUrl !== undefined) say(`Web UI     ${servers.temporal.uiUrl}`);
   say();
-  await runMainJob({ say, usiServer });
-  if (once) return;
+  await Promise.race([runMainJob({ say, usiServer }), rejectWhenAborted(stop)]);
+  if (oneRun) return;
   say();
   say('Working. Ctrl-C stops the worker and what was started here.');
   await runUntilSignal(worker);
+}
+
+async function rejectWhenAborted(signal: AbortSignal): Promise<never> {
+  if (!signal.aborted) await once(signal, 'abort');
+  throw signal.reason;
 }
 
 /** Without user and password. */

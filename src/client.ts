@@ -139,13 +139,7 @@ export class TaskClient {
     const cause = error instanceof ServiceError ? error.cause : error;
     if (!isGrpcServiceError(cause)) return error;
     if (cause.code !== GRPC_UNAVAILABLE && !isGrpcDeadlineError(cause)) return error;
-    return new TemporalUnavailableError(
-      `Temporal at ${address} cannot be reached: ${cause.details}`,
-      {
-        cause: error,
-        hint: `Check that Temporal runs at ${address} and that TEMPORAL_ADDRESS is right, or start one with: sedano dev`,
-      },
-    );
+    return unreachable({ address, triedMs: REQUEST_TIMEOUT_MS, cause: error });
   }
 
   async close(): Promise<void> {
@@ -153,4 +147,20 @@ export class TaskClient {
     this.#opened = undefined;
     await opened?.client.connection.close();
   }
+}
+
+/** The one text of a server that does not answer, for clients and workers. */
+export function unreachable(options: {
+  address: string;
+  triedMs: number;
+  cause: unknown;
+}): TemporalUnavailableError {
+  const { address, triedMs, cause } = options;
+  return new TemporalUnavailableError(
+    `Temporal at ${address} cannot be reached; tried for ${triedMs / 1_000} s`,
+    {
+      cause,
+      hint: `Check that Temporal runs at ${address} and that TEMPORAL_ADDRESS is right, or start one with: sedano dev`,
+    },
+  );
 }

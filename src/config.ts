@@ -1,5 +1,5 @@
 import { loadClientConnectConfig, type ClientConnectConfig } from '@temporalio/envconfig';
-import { assertTimezone } from './calendar-zone.ts';
+import { assertTimezone } from './crontab/zone.ts';
 import { durationMs, type Duration } from './duration.ts';
 import { readDevFile } from './embedded/dev-file.ts';
 import { ConfigError } from './errors.ts';

@@ -29,14 +29,14 @@ export { AsyncResult } from './async-result.ts';
 export type { GetOptions, RevokeOptions, TaskState } from './async-result.ts';
 
 // routines
-export { Crontab, crontab } from './crontab.ts';
+export { Crontab, crontab } from './crontab/crontab.ts';
 export type {
   CrontabField,
   CrontabFields,
   CrontabOptions,
   CrontabSets,
   NextOptions,
-} from './crontab.ts';
+} from './crontab/crontab.ts';
 export type { Routine } from './routine.ts';
 export type { RoutineRow } from './schedules.ts';
 

@@ -1,6 +1,6 @@
-import { assertTimezone } from './calendar-zone.ts';
+import { assertTimezone } from './crontab/zone.ts';
 import { assertKeys } from './config.ts';
-import { Crontab } from './crontab.ts';
+import { Crontab } from './crontab/crontab.ts';
 import { ConfigError } from './errors.ts';
 import { toJsonArguments } from './json.ts';
 import { assertTaskName } from './registry.ts';

@@ -7,7 +7,7 @@ import {
   type ScheduleOptions,
 } from '@temporalio/client';
 import type { Sedano } from './app.ts';
-import { toCalendarSpec } from './calendar-spec.ts';
+import { toCalendarSpec } from './crontab/calendar-spec.ts';
 import { ConfigError } from './errors.ts';
 import { toJsonArguments, type Json } from './json.ts';
 import { getTaskLogger } from './logger.ts';

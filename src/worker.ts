@@ -4,9 +4,10 @@ import { createActivities } from './activities/index.ts';
 import { WorkerLife } from './activities/worker-life.ts';
 import type { Sedano } from './app.ts';
 import { loadWorkflowBundle } from './bundle.ts';
+import { unreachable } from './client.ts';
 import { assertKeys } from './config.ts';
 import { durationMs, type Duration } from './duration.ts';
-import { ConfigError, TemporalUnavailableError } from './errors.ts';
+import { ConfigError } from './errors.ts';
 import { getTaskLogger } from './logger.ts';
 import { WorkerOfApp, type RunningWorker } from './running-worker.ts';
 import { createMissingRoutines } from './schedules.ts';
@@ -98,13 +99,7 @@ async function connect(app: Sedano): Promise<NativeConnection> {
       return await NativeConnection.connect(target.connection);
     } catch (error) {
       if (performance.now() > deadline) {
-        throw new TemporalUnavailableError(
-          `Temporal at ${target.address} cannot be reached; tried for ${CONNECT_TIMEOUT_MS / 1_000} s`,
-          {
-            cause: error,
-            hint: `Check that Temporal runs at ${target.address} and that TEMPORAL_ADDRESS is right, or start one with: sedano dev`,
-          },
-        );
+        throw unreachable({ address: target.address, triedMs: CONNECT_TIMEOUT_MS, cause: error });
       }
       if (attempt === 1)
         getTaskLogger('sedano').warn(

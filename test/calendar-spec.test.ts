@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { encodeOptionalStructuredCalendarSpecs } from '@temporalio/client/lib/schedule-helpers.js';
-import { toCalendarSpec } from '../src/calendar-spec.ts';
-import { crontab } from '../src/crontab.ts';
+import { toCalendarSpec } from '../src/crontab/calendar-spec.ts';
+import { crontab } from '../src/crontab/crontab.ts';
 
 test('every minute becomes a calendar with every field written out', () => {
   assert.deepEqual(toCalendarSpec(crontab()), {

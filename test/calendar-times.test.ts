@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { crontab } from '../src/crontab.ts';
+import { crontab } from '../src/crontab/crontab.ts';
 
 /** A crontab line, where and from when, and the next times as the server has them. */
 interface ClockChange {

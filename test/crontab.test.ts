@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { Crontab, crontab, type CrontabOptions, type NextOptions } from '../src/crontab.ts';
+import { Crontab, crontab, type CrontabOptions, type NextOptions } from '../src/crontab/crontab.ts';
 import { ConfigError, CrontabError } from '../src/errors.ts';
 
 interface TruthCase {

@@ -18,6 +18,9 @@ try {
     yes: true,
     report: (line) => console.log(`# ${line}`),
   });
+  if (process.env['DATABASE_URL'] === undefined) {
+    console.log('# DATABASE_URL is not set: the database layer is tested on PGlite only');
+  }
   console.log(`# Temporal ${servers.temporal.address}, Redis ${servers.redis.url}`);
   const env = {
     SEDANO_LOG_LEVEL: 'silent',

@@ -1,11 +1,12 @@
-import type { Command } from 'commander';
+import { Option, type Command } from 'commander';
 import type { Sedano } from '../app.ts';
 import type { Duration } from '../duration.ts';
-import { InvalidArgumentsError, TaskNotRegisteredError } from '../errors.ts';
+import { TaskNotRegisteredError } from '../errors.ts';
 import type { Registration } from '../registry.ts';
+import { UsageError } from './exit.ts';
 import { appOption, loadApp } from './load-app.ts';
 import { print, printJson, shown } from './output.ts';
-import { showResult } from './result.ts';
+import { showResult, timeoutOption } from './result.ts';
 
 interface CallOptions {
   app?: string;
@@ -13,6 +14,7 @@ interface CallOptions {
   wait?: boolean;
   timeout?: Duration;
   json?: boolean;
+  debug?: boolean;
 }
 
 /** `sedano call NAME [ARGS…]` */
@@ -23,12 +25,14 @@ export function addCallCommand(program: Command): void {
     .argument('<name>', "the task's name")
     .argument('[args...]', 'its arguments, each as JSON: 1 \'"text"\' \'{"a":1}\'')
     .addOption(appOption())
-    .option('--inline', 'run the code in this process instead, and print what it returns')
-    .option('-w, --wait', 'wait for the result and print it')
-    .option(
-      '-t, --timeout <duration>',
-      "how long --wait waits, for example '30s' (default: no limit)",
+    .addOption(
+      new Option(
+        '--inline',
+        'run the code in this process instead, and print what it returns',
+      ).conflicts(['wait', 'timeout']),
     )
+    .option('-w, --wait', 'wait for the result and print it')
+    .addOption(timeoutOption())
     .option('--json', 'print JSON')
     .option('--debug', 'print the stack of an error')
     .action(call);
@@ -53,12 +57,13 @@ async function call(name: string, texts: string[], options: CallOptions): Promis
   else print(accepted ? id : String(await result.get()));
 }
 
+/** @throws {UsageError} naming the first that is not JSON. */
 function parseArguments(texts: string[]): unknown[] {
   return texts.map((text, index) => {
     try {
       return JSON.parse(text) as unknown;
     } catch (error) {
-      throw new InvalidArgumentsError(`argument ${index + 1}: expected JSON, got ${text}`, {
+      throw new UsageError(`argument ${index + 1}: expected JSON, got ${text}`, {
         cause: error,
         hint: `Text is JSON in double quotes, which the shell must leave alone: '"${text}"'`,
       });

@@ -1,8 +1,9 @@
-import { existsSync, readFileSync } from 'node:fs';
-import { relative, resolve } from 'node:path';
+import { existsSync, readFileSync, statSync } from 'node:fs';
+import { dirname, join, relative, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { Option } from 'commander';
 import { Sedano } from '../app.ts';
+import { projectHome } from '../embedded/home.ts';
 import { ConfigError, SedanoError } from '../errors.ts';
 
 /** The option that all commands share. */
@@ -10,31 +11,58 @@ export function appOption(): Option {
   return new Option('-a, --app <module>', 'module that exports the app').env('SEDANO_APP');
 }
 
-/** The path of the app's module: the option, else SEDANO_APP, else `sedano.app` in package.json. */
+/**
+ * The path of the app's module: the option, else SEDANO_APP, else `sedano.app` in the nearest package.json upward.
+ *
+ * @throws {ConfigError} when none names a file.
+ */
 export function appPath(option: string | undefined): string {
-  const path = option ?? packageApp();
+  // an empty variable is one that is not set
+  const path = option ? resolve(option) : packageApp();
   if (path === undefined) {
     throw new ConfigError(
       'no app: expected --app, SEDANO_APP, or "sedano": { "app": … } in package.json',
-      {
-        hint: 'For example: sedano worker --app app.ts',
-      },
+      { hint: 'For example: sedano worker --app app.ts' },
     );
   }
-  if (!existsSync(path)) {
-    throw new ConfigError(`app module ${path}: there is no such file`, {
-      hint: 'Paths are relative to the working directory.',
+  if (!statSync(path, { throwIfNoEntry: false })?.isFile()) {
+    throw new ConfigError(`app module ${shownPath(path)}: there is no such file`, {
+      hint: 'Paths are relative to the working directory; those in package.json to its folder.',
     });
   }
-  return resolve(path);
+  return path;
 }
 
 function packageApp(): string | undefined {
-  if (!existsSync('package.json')) return undefined;
-  const { sedano } = JSON.parse(readFileSync('package.json', 'utf8')) as {
-    sedano?: { app?: unknown };
-  };
-  return typeof sedano?.app === 'string' ? sedano.app : undefined;
+  // the project's data lies beside its package.json
+  const folder = dirname(projectHome({}));
+  const file = join(folder, 'package.json');
+  if (!existsSync(file)) return undefined;
+  const app = readSedanoApp(file);
+  if (app === undefined) return undefined;
+  if (typeof app === 'string' && app !== '') return resolve(folder, app);
+  throw new ConfigError(
+    `${shownPath(file)}: "sedano.app": expected the path of a module, got ${JSON.stringify(app)}`,
+    { hint: 'For example: "sedano": { "app": "app.ts" }' },
+  );
+}
+
+function readSedanoApp(file: string): unknown {
+  try {
+    const contents = JSON.parse(readFileSync(file, 'utf8')) as {
+      sedano?: { app?: unknown };
+    } | null;
+    return contents?.sedano?.app;
+  } catch (error) {
+    throw new ConfigError(`${shownPath(file)}: cannot be read: ${String(error)}`, {
+      cause: error,
+      hint: 'Mend it, or name the app with --app.',
+    });
+  }
+}
+
+function shownPath(path: string): string {
+  return relative(process.cwd(), path);
 }
 
 /**
@@ -45,7 +73,7 @@ function packageApp(): string | undefined {
 export async function loadApp(option: string | undefined): Promise<Sedano> {
   const path = appPath(option);
   if (/\.[cm]?ts$/.test(path)) await registerTypeScript();
-  const app = onlyApp(await importModule(path), relative(process.cwd(), path));
+  const app = onlyApp(await importModule(path), shownPath(path));
   await app.loadTasks();
   return app;
 }
@@ -54,12 +82,11 @@ async function importModule(path: string): Promise<Record<string, unknown>> {
   try {
     return (await import(pathToFileURL(path).href)) as Record<string, unknown>;
   } catch (error) {
-    const name = relative(process.cwd(), path);
     const what = error instanceof SedanoError ? error.message : `failed to load: ${String(error)}`;
     const hint =
       (error instanceof SedanoError && error.hint) ||
       'Run with --debug to see where it was thrown.';
-    throw new ConfigError(`app module ${name}: ${what}`, { cause: error, hint });
+    throw new ConfigError(`app module ${shownPath(path)}: ${what}`, { cause: error, hint });
   }
 }
 

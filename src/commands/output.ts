@@ -1,4 +1,7 @@
-import { SedanoError } from '../errors.ts';
+import { inspect } from 'node:util';
+import { SedanoError, TaskFailedError } from '../errors.ts';
+
+const SEE_STACK = 'Run with --debug to see where it was thrown.';
 
 /** One line, or several, on standard output. */
 export function print(text: string): void {
@@ -10,14 +13,26 @@ export function printJson(value: unknown): void {
   print(JSON.stringify(value, undefined, 2));
 }
 
+interface ErrorOptions {
+  /** Show the stack too. */
+  debug: boolean;
+  /** For an error that has no hint of its own. @default how to see where it was thrown */
+  hint?: string | undefined;
+}
+
 /** An error for people: one message, one hint; the stack only when asked. */
-export function printError(error: unknown, { debug }: { debug: boolean }): void {
+export function printError(error: unknown, { debug, hint = SEE_STACK }: ErrorOptions): void {
   const message = error instanceof Error ? error.message : String(error);
+  const shownHint = (error instanceof SedanoError && error.hint) || hint;
   process.stderr.write(`${paint('31', 'Error:')} ${printable(message)}\n`);
-  if (error instanceof SedanoError && error.hint !== undefined) {
-    process.stderr.write(`${paint('2', 'Hint:')} ${printable(error.hint)}\n`);
-  }
-  if (debug && error instanceof Error) process.stderr.write(`${error.stack ?? ''}\n`);
+  if (!debug || shownHint !== SEE_STACK)
+    process.stderr.write(`${paint('2', 'Hint:')} ${printable(shownHint)}\n`);
+  if (debug) process.stderr.write(`${printable(stackOf(error))}\n`);
+}
+
+/** With the errors that led to it; for a task's own error the stack of the process that ran the task. */
+function stackOf(error: unknown): string {
+  return (error instanceof TaskFailedError && error.remoteStack) || inspect(error);
 }
 
 // https://no-color.org

@@ -1,5 +1,6 @@
-import { InvalidArgumentError, type Command } from 'commander';
+import type { Command } from 'commander';
 import type { Duration } from '../duration.ts';
+import { duration, wholeNumber } from './arguments.ts';
 import { appOption, loadApp } from './load-app.ts';
 import { print } from './output.ts';
 
@@ -18,22 +19,22 @@ export function addWorkerCommand(program: Command): void {
     )
     .addOption(appOption())
     .option('-c, --concurrency <number>', 'calls that run at the same time', wholeNumber, 100)
-    .option('-g, --grace <duration>', 'how long a stop waits for running calls', '30s')
+    .option('-g, --grace <duration>', 'how long a stop waits for running calls', duration, '30s')
     .option('--debug', 'print the stack of an error')
     .action(async ({ app: module, concurrency, grace }: WorkerCommandOptions) => {
+      stopWithWatcher();
       await using app = await loadApp(module);
       const { runUntilSignal, startWorker } = await import('../worker.ts');
       const worker = await startWorker(app, { concurrency, grace });
+      const { length } = app.tasks;
       print(
-        `Worker of '${app.name}' polls ${worker.queues.join(', ')}; ${app.tasks.length} tasks. Ctrl-C stops it.`,
+        `Worker of '${app.name}' polls ${worker.queues.join(', ')}; ${length} ${length === 1 ? 'task' : 'tasks'}. Ctrl-C stops it.`,
       );
       await runUntilSignal(worker);
     });
 }
 
-/** @throws {InvalidArgumentError} which commander shows with the option's name. */
-export function wholeNumber(text: string): number {
-  if (!/^[1-9]\d{0,5}$/.test(text))
-    throw new InvalidArgumentError('Expected a whole number from 1 up.');
-  return Number(text);
+/** `sedano dev --watch` holds a channel to its worker: when that process is killed, nobody else would end this one. */
+function stopWithWatcher(): void {
+  process.once('disconnect', () => process.kill(process.pid, 'SIGTERM'));
 }

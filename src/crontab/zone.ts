@@ -1,5 +1,5 @@
-import { shown } from './crontab-field.ts';
-import { ConfigError } from './errors.ts';
+import { shown } from './field.ts';
+import { ConfigError } from '../errors.ts';
 
 const SECOND_MS = 1_000;
 

@@ -1,5 +1,5 @@
-import type { FieldRule } from './crontab-field.ts';
-import { CrontabError } from './errors.ts';
+import type { FieldRule } from './field.ts';
+import { CrontabError } from '../errors.ts';
 
 /** How far a field's text has been read. */
 interface Cursor {

@@ -1,5 +1,5 @@
 import { nextCalendarTime } from './calendar-times.ts';
-import { CalendarZone } from './calendar-zone.ts';
+import { CalendarZone } from './zone.ts';
 import {
   FIELD_RULES,
   readField,
@@ -7,11 +7,11 @@ import {
   type CrontabField,
   type CrontabFieldName,
   type CrontabSets,
-} from './crontab-field.ts';
-import { describeSets } from './crontab-words.ts';
-import { ConfigError, CrontabError } from './errors.ts';
+} from './field.ts';
+import { describeSets } from './words.ts';
+import { ConfigError, CrontabError } from '../errors.ts';
 
-export type { CrontabField, CrontabFieldName, CrontabSets } from './crontab-field.ts';
+export type { CrontabField, CrontabFieldName, CrontabSets } from './field.ts';
 
 /**
  * The fields of a crontab. A field left out is `'*'`, as in Celery: `{ hour: 3 }` is every minute

@@ -1,4 +1,4 @@
-import { MONTHS, WEEKDAYS, type CrontabSets } from './crontab-field.ts';
+import { MONTHS, WEEKDAYS, type CrontabSets } from './field.ts';
 
 // more times than these are not listed one by one
 const MOST_TIMES = 6;

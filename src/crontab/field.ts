@@ -1,5 +1,5 @@
-import { expandText } from './crontab-grammar.ts';
-import { CrontabError } from './errors.ts';
+import { expandText } from './grammar.ts';
+import { CrontabError } from '../errors.ts';
 
 /** The weekdays as Celery counts them: Sunday is 0. */
 export const WEEKDAYS = [

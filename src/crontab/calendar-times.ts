@@ -1,5 +1,5 @@
-import type { CalendarZone } from './calendar-zone.ts';
-import type { CrontabSets } from './crontab-field.ts';
+import type { CalendarZone } from './zone.ts';
+import type { CrontabSets } from './field.ts';
 
 const HOUR_MS = 3_600_000;
 const MINUTE_MS = 60_000;

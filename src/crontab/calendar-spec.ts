@@ -1,6 +1,6 @@
 import type { CalendarSpec, DayOfWeek, Month } from '@temporalio/client';
 import type { Crontab } from './crontab.ts';
-import { MONTHS, WEEKDAYS } from './crontab-field.ts';
+import { MONTHS, WEEKDAYS } from './field.ts';
 
 // the server's limit on a comment, in bytes of UTF-8
 const MAX_COMMENT_BYTES = 200;
