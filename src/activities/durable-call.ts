@@ -1,10 +1,16 @@
 import type { Context } from '@temporalio/activity';
 import type { Beat } from '../beat.ts';
 import { RetryRequest, type CurrentTask, type RetryOptions } from '../current-task.ts';
+import { SedanoError } from '../errors.ts';
 import { toJson } from '../json.ts';
 import type { HeldLock } from '../lock/lock.ts';
 import { getTaskLogger, type TaskLogger } from '../logger.ts';
 import type { Registration } from '../registry.ts';
+
+/** Why an attempt ended without its code having ended. */
+export class WorkerStopped extends SedanoError {
+  override name = 'WorkerStopped';
+}
 
 /** One attempt of a durable call, as its task sees it. */
 export class DurableCall implements CurrentTask {
@@ -22,12 +28,12 @@ export class DurableCall implements CurrentTask {
   /** Set when the lock is granted. */
   lock: HeldLock | undefined;
   readonly #context: Context;
-  readonly #abandoned: AbortSignal;
+  readonly #interruption = new AbortController();
   #signal: AbortSignal | undefined;
 
   constructor(
     { app, name }: Registration,
-    options: { context: Context; args: readonly unknown[]; beat: Beat; abandoned: AbortSignal },
+    options: { context: Context; args: readonly unknown[]; beat: Beat },
   ) {
     const { info } = options.context;
     const { workflowId = '', runId = '' } = info.workflowExecution ?? {};
@@ -42,7 +48,6 @@ export class DurableCall implements CurrentTask {
     this.resume = options.beat.progress;
     this.crashes = info.attempt - 1 - options.beat.ended;
     this.#context = options.context;
-    this.#abandoned = options.abandoned;
   }
 
   get retries(): number {
@@ -53,7 +58,7 @@ export class DurableCall implements CurrentTask {
     const lock = this.lock ? [this.lock.signal] : [];
     return (this.#signal ??= AbortSignal.any([
       this.#context.cancellationSignal,
-      this.#abandoned,
+      this.#interruption.signal,
       ...lock,
     ]));
   }
@@ -73,6 +78,21 @@ export class DurableCall implements CurrentTask {
 
   heartbeat(): void {
     this.#context.heartbeat(this.beat);
+  }
+
+  /** The worker stops and waits no longer for the code of this call. */
+  interrupt(): void {
+    this.#interruption.abort(new WorkerStopped('the worker stopped before the task had ended'));
+  }
+
+  /** Rejects with WorkerStopped when the call is interrupted; never settles otherwise. */
+  get interrupted(): Promise<never> {
+    const { signal } = this.#interruption;
+    return new Promise((_resolve, reject) => {
+      const stop = () => reject(signal.reason as WorkerStopped);
+      if (signal.aborted) stop();
+      else signal.addEventListener('abort', stop);
+    });
   }
 
   /** Tells the next attempt that this one ended by itself. Temporal sends the last details with the failure. */

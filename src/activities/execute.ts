@@ -3,11 +3,11 @@ import { CancelledFailure } from '@temporalio/common';
 import { readBeat } from '../beat.ts';
 import { enterTask, RetryRequest, type RetryOptions } from '../current-task.ts';
 import { durationMs } from '../duration.ts';
-import { LockLostError, LockUnavailableError, SedanoError } from '../errors.ts';
+import { LockError, LockLostError, SedanoError } from '../errors.ts';
 import { CRASHED_TYPE, finalFailure, ownFailure, passingFailure, RETRY_TYPE } from '../failure.ts';
 import { toJson, toJsonArguments } from '../json.ts';
 import type { Registration } from '../registry.ts';
-import { DurableCall } from './durable-call.ts';
+import { DurableCall, WorkerStopped } from './durable-call.ts';
 import { runExclusively, Wait } from './exclusive.ts';
 import { runHook } from './hooks.ts';
 import type { WorkerLife } from './worker-life.ts';
@@ -27,14 +27,11 @@ export function createExecute(
   return async (...args) => {
     const context = Context.current();
     const beat = readBeat(context.info.heartbeatDetails);
-    const { abandoned } = life;
-    const call = new DurableCall(registration, { context, args, beat, abandoned });
+    const call = new DurableCall(registration, { context, args, beat });
     assertCrashBudget(registration, call);
     const timer = setInterval(() => call.heartbeat(), HEARTBEAT_MS);
     try {
-      const result = await run(registration, call, abandoned);
-      life.noteEnd(call);
-      return result;
+      return await life.during(call, () => run(registration, call));
     } catch (error) {
       throw await failureOf(error, registration, call, context);
     } finally {
@@ -51,22 +48,19 @@ function assertCrashBudget({ name, task }: Registration, { crashes }: DurableCal
   );
 }
 
-async function run(
-  registration: Registration,
-  call: DurableCall,
-  abandoned: AbortSignal,
-): Promise<unknown> {
+async function run(registration: Registration, call: DurableCall): Promise<unknown> {
   const { task, body, exclusive, name } = registration;
   toJsonArguments(call.args, name);
   const section = async () => {
     call.beat.begun = true;
+    call.beat.waits = 0;
     call.heartbeat();
     return await enterTask(task, call, async () => {
       await task.beforeStart(call);
       return await body(...call.args);
     });
   };
-  const interruptible = () => Promise.race([section(), rejectWhenAbandoned(abandoned)]);
+  const interruptible = () => Promise.race([section(), call.interrupted]);
   const value = exclusive
     ? await runExclusively({ registration, exclusive, call }, interruptible)
     : await interruptible();
@@ -76,19 +70,6 @@ async function run(
     await runHook(task, 'afterReturn', () => task.afterReturn('SUCCESS', result, call));
   });
   return result;
-}
-
-/** The worker stops and will not wait for the task's code. */
-class WorkerStopped extends SedanoError {
-  override name = 'WorkerStopped';
-}
-
-function rejectWhenAbandoned(abandoned: AbortSignal): Promise<never> {
-  return new Promise((_resolve, reject) => {
-    const stop = () => reject(new WorkerStopped('the worker stopped before the task had ended'));
-    if (abandoned.aborted) stop();
-    else abandoned.addEventListener('abort', stop, { once: true });
-  });
 }
 
 async function failureOf(
@@ -101,7 +82,7 @@ async function failureOf(
     return context.cancellationSignal.reason as Error;
   const retry = retryOptions(error, registration);
   if (retry) return await retryFailure(retry, registration, call);
-  const delayMs = waitMs(error, call);
+  const delayMs = waitMs(error, registration, call);
   if (delayMs === undefined) return finalFailure(error);
   call.end();
   return passingFailure((error as Error).name, error, delayMs);
@@ -115,14 +96,18 @@ function isCancellation(error: unknown, signal: AbortSignal): boolean {
 }
 
 /** How long until the next attempt, for an error that is not the task's own; undefined for one that is. */
-function waitMs(error: unknown, call: DurableCall): number | undefined {
+function waitMs(
+  error: unknown,
+  { exclusive }: Registration,
+  { beat }: DurableCall,
+): number | undefined {
   if (error instanceof Wait) return error.delayMs;
-  if (error instanceof WorkerStopped || error instanceof LockLostError) return 1;
-  if (error instanceof LockUnavailableError) {
-    call.beat.waits += 1;
-    return Math.min(1_000 * 2 ** (call.beat.waits - 1), REDIS_BACKOFF_MAX_MS);
-  }
-  return undefined;
+  if (error instanceof WorkerStopped) return 1;
+  // of this task's own lock: the code may have called another exclusive task
+  if (!(error instanceof LockError) || error.lockId !== exclusive?.lockId) return undefined;
+  if (error instanceof LockLostError) return 1;
+  beat.waits += 1;
+  return Math.min(1_000 * 2 ** (beat.waits - 1), REDIS_BACKOFF_MAX_MS);
 }
 
 function retryOptions(

@@ -2,9 +2,10 @@ import type { DurableCall } from './durable-call.ts';
 
 /** What a worker that stops and the calls that run in it tell each other. */
 export class WorkerLife {
-  readonly #abandoned = new AbortController();
+  readonly #running = new Set<DurableCall>();
   readonly #ended = new Map<string, string>();
   #stopping = false;
+  #abandoned = false;
 
   /** From now on the worker takes no calls; the running ones may end. */
   stop(): void {
@@ -13,17 +14,21 @@ export class WorkerLife {
 
   /** The worker waits no longer for the code of its calls. */
   abandon(): void {
-    this.#abandoned.abort();
+    this.#abandoned = true;
+    for (const call of this.#running) call.interrupt();
   }
 
-  /** Aborts when the worker gives up what still runs. */
-  get abandoned(): AbortSignal {
-    return this.#abandoned.signal;
-  }
-
-  /** Notes that a call has returned its value to Temporal. */
-  noteEnd({ id, runId }: DurableCall): void {
-    if (this.#stopping) this.#ended.set(runId, id);
+  /** Runs one attempt of a call, which is interrupted when the worker gives it up. */
+  async during<T>(call: DurableCall, attempt: () => Promise<T>): Promise<T> {
+    this.#running.add(call);
+    if (this.#abandoned) call.interrupt();
+    try {
+      const result = await attempt();
+      if (this.#stopping) this.#ended.set(call.runId, call.id);
+      return result;
+    } finally {
+      this.#running.delete(call);
+    }
   }
 
   /** The calls that ended while the worker stopped, as run id and id: it no longer records the end of their workflows. */

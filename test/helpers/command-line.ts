@@ -9,7 +9,7 @@ import { findTemporal } from '../../src/embedded/temporal-program.ts';
 import { uniqueName } from './harness.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
-const HANGS_AFTER_MS = 90_000;
+const HANGS_AFTER_MS = 180_000;
 
 export interface CommandOptions {
   /** The working directory. @default the repository */
@@ -42,10 +42,7 @@ export class Command implements AsyncDisposable {
   readonly #looks = new Set<() => void>();
 
   constructor(file: string, args: string[], { cwd = ROOT, env, preload }: CommandOptions) {
-    // by its whole name: elsewhere no tsx is found
-    const imports = [import.meta.resolve('tsx'), ...(preload === undefined ? [] : [preload])];
-    const flags = ['--conditions=sedano-source', ...imports.map((url) => `--import=${url}`)];
-    this.process = spawn(process.execPath, [...flags, file, ...args], {
+    this.process = spawn(process.execPath, [...nodeFlags(preload), file, ...args], {
       cwd,
       env: { ...process.env, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -97,6 +94,46 @@ export class Command implements AsyncDisposable {
   }
 }
 
+function nodeFlags(preload?: string): string[] {
+  // by its whole name: outside the repository no tsx is found
+  const modules = [import.meta.resolve('tsx'), ...(preload === undefined ? [] : [preload])];
+  return ['--conditions=sedano-source', ...modules.map((url) => `--import=${url}`)];
+}
+
+/** One process that runs one command line after another. An app's module is imported once, as the first found it. */
+export class Shell implements AsyncDisposable {
+  readonly #process: ChildProcess;
+  readonly #exited: Promise<unknown>;
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor() {
+    this.#process = spawn(
+      process.execPath,
+      [...nodeFlags(), join(ROOT, 'test/fixtures/cli/shell.ts')],
+      { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] },
+    );
+    this.#exited = once(this.#process, 'exit');
+  }
+
+  /** How `sedano …` ends. */
+  async sedano(args: string[], { cwd = ROOT, env }: CommandOptions = {}): Promise<Ended> {
+    const turn = this.#last.then(async () => {
+      this.#process.send({ args, cwd, env: { ...process.env, ...env } });
+      const [ended] = (await once(this.#process, 'message', {
+        signal: AbortSignal.timeout(HANGS_AFTER_MS),
+      })) as [Ended];
+      return ended;
+    });
+    this.#last = turn.catch(() => {});
+    return await turn;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#process.kill('SIGKILL');
+    await this.#exited;
+  }
+}
+
 /** Takes away what tells a program where servers and data are. */
 export const SILENT = {
   TEMPORAL_ADDRESS: undefined,
@@ -133,6 +170,7 @@ export async function createProject() {
     folder,
     /** The app's name. */
     name,
+    env,
     sedano: (args: string[], { cwd = folder, env: more, ...options }: CommandOptions = {}) =>
       sedano(args, { cwd, env: { ...env, ...more }, ...options }),
     async [Symbol.asyncDispose]() {
