@@ -1,3 +1,4 @@
+import { IllegalStateError } from '@temporalio/common';
 import { Runtime, type LogLevel, type LogMetadata, type Logger } from '@temporalio/worker';
 import { getTaskLogger } from './logger.ts';
 
@@ -7,8 +8,13 @@ let installed = false;
 export function installRuntime(): void {
   if (installed) return;
   installed = true;
-  // Temporal would otherwise swallow the first SIGINT; whoever runs the worker decides what a signal means
-  Runtime.install({ shutdownSignals: [], logger: sdkLogger(), workerHeartbeatInterval: '5s' });
+  try {
+    // Temporal would otherwise swallow the first SIGINT; whoever runs the worker decides what a signal means
+    Runtime.install({ shutdownSignals: [], logger: sdkLogger(), workerHeartbeatInterval: '5s' });
+  } catch (error) {
+    // the program has workers of its own, and has set it up for them
+    if (!(error instanceof IllegalStateError)) throw error;
+  }
 }
 
 /** Temporal's log lines as ours; what it says of failed attempts, the wrapper has said already. */

@@ -54,7 +54,7 @@ function readSedanoApp(file: string): unknown {
     } | null;
     return contents?.sedano?.app;
   } catch (error) {
-    throw new ConfigError(`${shownPath(file)}: cannot be read: ${String(error)}`, {
+    throw new ConfigError(`${shownPath(file)}: cannot be read as JSON`, {
       cause: error,
       hint: 'Mend it, or name the app with --app.',
     });
