@@ -41,7 +41,8 @@ async function main(oneRun: boolean): Promise<number> {
 function abortOnSignal(): AbortSignal {
   const controller = new AbortController();
   const abort = () => controller.abort();
-  process.on('SIGINT', abort).on('SIGTERM', abort);
+  // SIGHUP: its terminal was closed
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, abort);
   return controller.signal;
 }
 

@@ -207,7 +207,11 @@ export class Sedano implements AsyncDisposable {
     this.#client = undefined;
     this.#locks = undefined;
     await client?.close();
-    (await locks)?.close();
+    // where opening has failed, whoever asked for a lock was told, and there is nothing to close
+    await locks?.then(
+      (opened) => opened.close(),
+      () => {},
+    );
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

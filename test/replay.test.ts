@@ -3,7 +3,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { test } from 'node:test';
 import { historyFromJSON } from '@temporalio/common/lib/proto-utils.js';
 import { Worker } from '@temporalio/worker';
-import { loadWorkflowBundle } from '../src/bundle.ts';
+import { loadWorkflowBundle } from '../src/worker/bundle.ts';
 
 const folder = new URL('./histories/', import.meta.url);
 

@@ -63,7 +63,7 @@ function withoutPassword(url: string): string {
 
 async function runWorker(app: Sedano, concurrency: number, stop: StopSignal): Promise<void> {
   await using _app = app;
-  const { runUntilSignal, startWorker } = await import('../worker.ts');
+  const { runUntilSignal, startWorker } = await import('../worker/worker.ts');
   await using worker = await stop.race(startWorker(app, { concurrency, grace: GRACE }));
   const rows = await stop.race(app.listRoutines());
   print(`Queue      ${worker.queues.join(', ')}`);

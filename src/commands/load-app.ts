@@ -94,6 +94,12 @@ function onlyApp(module: Record<string, unknown>, name: string): Sedano {
   const apps = new Set(Object.values(module).filter((value) => value instanceof Sedano));
   const [app] = apps;
   if (app !== undefined && apps.size === 1) return app;
+  const others = Object.values(module).some((value) => value?.constructor.name === Sedano.name);
+  if (apps.size === 0 && others) {
+    throw new ConfigError(`app module ${name}: its app was made by another copy of Sedano`, {
+      hint: "Run the project's own command line: npx sedano",
+    });
+  }
   throw new ConfigError(`app module ${name}: expected one exported Sedano, got ${apps.size}`, {
     hint:
       apps.size === 0

@@ -1,10 +1,11 @@
 import { constants } from 'node:os';
 import { Exit } from './exit.ts';
 
-const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
+// SIGHUP: its terminal was closed
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 /**
- * Aborts at the first Ctrl-C or SIGTERM, with the exit code as its reason. Until it is disposed of no signal ends the
+ * Aborts at the first Ctrl-C, SIGTERM or SIGHUP, with the exit code as its reason. Until it is disposed of no signal ends the
  * process by itself: what was started has to be stopped first.
  */
 export class StopSignal implements Disposable {

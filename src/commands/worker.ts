@@ -24,7 +24,7 @@ export function addWorkerCommand(program: Command): void {
     .action(async ({ app: module, concurrency, grace }: WorkerCommandOptions) => {
       stopWithWatcher();
       await using app = await loadApp(module);
-      const { runUntilSignal, startWorker } = await import('../worker.ts');
+      const { runUntilSignal, startWorker } = await import('../worker/worker.ts');
       const worker = await startWorker(app, { concurrency, grace });
       const { length } = app.tasks;
       print(

@@ -4,7 +4,7 @@ import { createRequire } from 'node:module';
 import { extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { bundleWorkflowCode } from '@temporalio/worker';
-import { getTaskLogger } from './logger.ts';
+import { getTaskLogger } from '../logger.ts';
 
 /** The workflow's code as Temporal's sandbox takes it. */
 export interface WorkflowBundle {
@@ -12,8 +12,8 @@ export interface WorkflowBundle {
 }
 
 /** Where the build puts the bundle, and what it says of it. */
-export const BUNDLE_URL = new URL('./workflow-bundle.js', import.meta.url);
-export const BUNDLE_INFO_URL = new URL('./workflow-bundle.json', import.meta.url);
+export const BUNDLE_URL = new URL('../workflow-bundle.js', import.meta.url);
+export const BUNDLE_INFO_URL = new URL('../workflow-bundle.json', import.meta.url);
 
 let loaded: Promise<WorkflowBundle> | undefined;
 
@@ -35,9 +35,9 @@ async function load(): Promise<WorkflowBundle> {
   return await bundleWorkflow();
 }
 
-/** Bundles the workflow from beside this file: TypeScript in the source, JavaScript in the package. */
+/** Bundles the workflow from the source beside this folder: TypeScript in the source, JavaScript in the package. */
 export async function bundleWorkflow(): Promise<WorkflowBundle> {
-  const file = `./workflows/run-task${extname(import.meta.url)}`;
+  const file = `../workflows/run-task${extname(import.meta.url)}`;
   const { code } = await bundleWorkflowCode({
     workflowsPath: fileURLToPath(new URL(file, import.meta.url)),
     logger: quietLogger,

@@ -1,9 +1,9 @@
 import { Worker, type NativeConnection } from '@temporalio/worker';
-import type { WorkerLife } from './activities/worker-life.ts';
-import type { Sedano } from './app.ts';
+import type { WorkerLife } from '../activities/worker-life.ts';
+import type { Sedano } from '../app.ts';
 import { loadWorkflowBundle } from './bundle.ts';
-import { getTaskLogger } from './logger.ts';
-import { withTimeout } from './timeout.ts';
+import { getTaskLogger } from '../logger.ts';
+import { withTimeout } from '../timeout.ts';
 
 /** How a worker is stopped. */
 export interface StopOptions {

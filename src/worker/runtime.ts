@@ -1,6 +1,6 @@
 import { IllegalStateError } from '@temporalio/common';
 import { Runtime, type LogLevel, type LogMetadata, type Logger } from '@temporalio/worker';
-import { getTaskLogger } from './logger.ts';
+import { getTaskLogger } from '../logger.ts';
 
 let installed = false;
 

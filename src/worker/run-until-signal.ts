@@ -1,5 +1,8 @@
 import type { RunningWorker } from './running-worker.ts';
 
+// SIGHUP: its terminal was closed
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
 /** The first signal lets running calls finish, the second leaves them to other workers. */
 export async function runUntilSignal(worker: RunningWorker): Promise<void> {
   let signals = 0;
@@ -12,10 +15,10 @@ export async function runUntilSignal(worker: RunningWorker): Promise<void> {
     // its outcome is that of `done`, awaited below
     worker.stop({ cold: signals > 1 }).catch(() => {});
   };
-  process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
+  for (const signal of SIGNALS) process.on(signal, onSignal);
   try {
     await worker.done;
   } finally {
-    process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
+    for (const signal of SIGNALS) process.off(signal, onSignal);
   }
 }

@@ -1,17 +1,17 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { NativeConnection, Worker } from '@temporalio/worker';
-import { createActivities } from './activities/index.ts';
-import { WorkerLife } from './activities/worker-life.ts';
-import type { Sedano } from './app.ts';
+import { createActivities } from '../activities/index.ts';
+import { WorkerLife } from '../activities/worker-life.ts';
+import type { Sedano } from '../app.ts';
 import { loadWorkflowBundle } from './bundle.ts';
-import { unreachable } from './client.ts';
-import { assertKeys } from './config.ts';
-import { durationMs, type Duration } from './duration.ts';
-import { ConfigError } from './errors.ts';
-import { getTaskLogger } from './logger.ts';
+import { unreachable } from '../client.ts';
+import { assertKeys } from '../config.ts';
+import { durationMs, type Duration } from '../duration.ts';
+import { ConfigError } from '../errors.ts';
+import { getTaskLogger } from '../logger.ts';
 import { WorkerOfApp, type RunningWorker } from './running-worker.ts';
-import { createMissingRoutines } from './schedules.ts';
-import { installRuntime } from './worker-runtime.ts';
+import { createMissingRoutines } from '../schedules.ts';
+import { installRuntime } from './runtime.ts';
 
 export type { RunningWorker, StopOptions } from './running-worker.ts';
 export { runUntilSignal } from './run-until-signal.ts';
