@@ -28,8 +28,9 @@ export async function runMainJob({ say, usiServer }: MainJobOptions): Promise<vo
   await showFetch(database, say);
 
   say('fetchStatusTask.delay(), twice at once:');
-  const answers = await Promise.all([fetchStatusTask.delay(), fetchStatusTask.delay()]);
-  for (const result of answers) {
+  const results = await Promise.all([fetchStatusTask.delay(), fetchStatusTask.delay()]);
+  // whichever came first
+  for (const result of results.toSorted((a, b) => Number(b.accepted) - Number(a.accepted))) {
     say(`  ${result.accepted ? 'accepted' : 'refused '}  ${await result.get()}`);
   }
 

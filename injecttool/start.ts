@@ -2,7 +2,7 @@
 //   npm start               until Ctrl-C
 //   npm start -- --once     ends after the main job
 import { once } from 'node:events';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { SedanoError } from 'sedano';
 import { projectHome, startServers, type Servers } from 'sedano/dev';
 import { runUntilSignal, startWorker } from 'sedano/worker';
@@ -80,9 +80,9 @@ async function runApplication({ servers, usiServer, oneRun, stop }: Application)
   ]);
   await using _app = app;
   await using _resources = { [Symbol.asyncDispose]: closeResources };
-  say(
-    `Database   ${settings.databaseUrl === undefined ? `embedded, in ${settings.embeddedFolder}` : 'DATABASE_URL'}`,
-  );
+  const database =
+    settings.databaseUrl === undefined ? shownPath(settings.embeddedFolder) : undefined;
+  say(`Database   ${database === undefined ? 'DATABASE_URL' : `embedded, in ${database}`}`);
   if (settings.admins.length === 0) say('Admins     ADMINS is not set: failures are logged only');
   stop.throwIfAborted();
   await using worker = await startWorker(app, { grace: GRACE });
@@ -101,6 +101,12 @@ async function runApplication({ servers, usiServer, oneRun, stop }: Application)
 async function rejectWhenAborted(signal: AbortSignal): Promise<never> {
   if (!signal.aborted) await once(signal, 'abort');
   throw signal.reason;
+}
+
+/** Short where it lies below the working directory. */
+function shownPath(path: string): string {
+  const short = relative(process.cwd(), path);
+  return short.startsWith('..') ? path : short;
 }
 
 /** Without user and password. */
