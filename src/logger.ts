@@ -81,8 +81,7 @@ function textLines(output: DestinationStream): DestinationStream {
   };
 }
 
-/** Without terminal escapes, which task data may hold. */
-function printable(text: string): string {
-  // eslint-disable-next-line no-control-regex
-  return text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, '?');
+/** Without terminal escapes, which a task's data may hold. */
+export function printable(text: string): string {
+  return text.replaceAll(/[^\P{Cc}\n\t]/gu, '?');
 }

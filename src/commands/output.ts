@@ -1,5 +1,6 @@
 import { inspect } from 'node:util';
 import { SedanoError, TaskFailedError } from '../errors.ts';
+import { printable } from '../logger.ts';
 
 const SEE_STACK = 'Run with --debug to see where it was thrown.';
 
@@ -56,11 +57,6 @@ export function printTable(heads: readonly string[], rows: readonly (readonly st
         .trimEnd(),
     );
   }
-}
-
-/** Without terminal escapes, which a task's data may hold. */
-export function printable(text: string): string {
-  return text.replaceAll(/[^\P{Cc}\n\t]/gu, '?');
 }
 
 /** A value as a task returned it. */

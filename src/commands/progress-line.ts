@@ -1,5 +1,5 @@
 import type { AsyncResult } from '../async-result.ts';
-import { printable } from './output.ts';
+import { printable } from '../logger.ts';
 
 const EVERY_MS = 500;
 const CLEAR_LINE = '\r\u001B[K';
