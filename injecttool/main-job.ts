@@ -40,19 +40,11 @@ export async function runMainJob({ say, usiServer }: MainJobOptions): Promise<vo
   }
 
   say('The routines:');
-  for (const { name, crontab, timezone, next } of await app.listRoutines()) {
-    const times = next.slice(0, 3).map((time) => wallClock(time, timezone));
-    say(`  ${name}: ${crontab} in ${timezone}, next ${times.join(', ')}`);
+  for (const { name, crontab, timezone, nextLocal } of await app.listRoutines()) {
+    say(
+      `  ${name}: ${crontab ?? 'edited'} in ${timezone}, next ${nextLocal.slice(0, 3).join(', ')}`,
+    );
   }
-}
-
-function wallClock(time: Date, timeZone: string): string {
-  // the Swedish form is ISO's, with a blank for the T
-  return new Intl.DateTimeFormat('sv-SE', {
-    timeZone,
-    dateStyle: 'short',
-    timeStyle: 'short',
-  }).format(time);
 }
 
 /** Shows a call become ready, and what it changed. */

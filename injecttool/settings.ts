@@ -30,7 +30,7 @@ const environment = z.object({
   USI_URL: given(httpUrl.default(DEFAULTS.usiUrl)),
   USI_AUTH_URL: given(httpUrl.default(DEFAULTS.usiAuthUrl)),
   USI_MANAGER: given(text.optional()),
-  USI_MANAGER_PASSWORD: given(text.optional()),
+  USI_MANAGER_PASSWORD: given(z.string().optional()),
   TIME_ZONE: given(
     text
       .refine(isZone, { error: "expected an IANA zone such as 'Europe/Rome'" })
@@ -66,25 +66,20 @@ export interface Settings {
 /**
  * Reads the settings from the environment.
  *
- * @throws {ConfigError} one for all variables that are wrong; it does not repeat their values, which may be secret.
+ * @throws {ConfigError} one for all variables that are wrong; it repeats no value that may be secret.
  */
 export function readSettings(env: NodeJS.ProcessEnv, home: string): Settings {
-  const { success, data, error } = environment.safeParse(env);
-  if (!success) {
-    const wrong = error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`);
+  const { data, error } = environment.safeParse(env);
+  const wrong = (error?.issues ?? []).map(({ path, message }) => `${path.join('.')}: ${message}`);
+  if (Boolean(env['USI_MANAGER']) !== Boolean(env['USI_MANAGER_PASSWORD'])) {
+    wrong.push('USI_MANAGER and USI_MANAGER_PASSWORD: expected both or none, got one');
+  }
+  if (!data || wrong.length > 0) {
     throw new ConfigError(`settings: ${wrong.join('; ')}`, {
       hint: 'These are environment variables; injecttool/README.md lists them.',
     });
   }
   const { USI_MANAGER: username, USI_MANAGER_PASSWORD: password } = data;
-  if ((username === undefined) !== (password === undefined)) {
-    throw new ConfigError(
-      'settings: USI_MANAGER and USI_MANAGER_PASSWORD: expected both or none, got one',
-      {
-        hint: 'Set the other one, or unset both.',
-      },
-    );
-  }
   return {
     databaseUrl: data.DATABASE_URL,
     embeddedFolder: join(home, 'injecttool'),
@@ -108,9 +103,11 @@ export const routines = {
   },
 } satisfies Record<string, Routine>;
 
-function isZone(zone: string): boolean {
+// the library's own rule: the server knows fewer names than JavaScript
+function isZone(timezone: string): boolean {
   try {
-    return new Intl.DateTimeFormat('en', { timeZone: zone }).resolvedOptions().timeZone !== '';
+    crontab().next({ timezone });
+    return true;
   } catch {
     return false;
   }

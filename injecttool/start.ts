@@ -50,7 +50,7 @@ type OwnUsiServer = (UsiServer & AsyncDisposable) | undefined;
 
 /** Without an account at EBI the project's own USI server takes its place: the environment then names that one. */
 async function startOwnUsiServer(): Promise<OwnUsiServer> {
-  if (process.env['USI_MANAGER']) return undefined;
+  if (process.env['USI_MANAGER'] || process.env['USI_MANAGER_PASSWORD']) return undefined;
   const { startUsiServer } = await import('./usi/server.ts');
   const server = await startUsiServer({
     file: join(projectHome(), 'usi.json'),
@@ -73,7 +73,7 @@ interface Application {
 
 async function runApplication({ servers, usiServer, oneRun, stop }: Application): Promise<void> {
   // the settings are read when the app is imported, so after the environment is complete
-  const [{ app, settings }, { closeResources }, { runMainJob }] = await Promise.all([
+  const [{ app, settings }, { closeResources, useDatabase }, { runMainJob }] = await Promise.all([
     import('./app.ts'),
     import('./resources.ts'),
     import('./main-job.ts'),
@@ -83,6 +83,8 @@ async function runApplication({ servers, usiServer, oneRun, stop }: Application)
   const database =
     settings.databaseUrl === undefined ? shownPath(settings.embeddedFolder) : undefined;
   say(`Database   ${database === undefined ? 'DATABASE_URL' : `embedded, in ${database}`}`);
+  // the first start makes the embedded one, which takes some seconds
+  await useDatabase();
   if (settings.admins.length === 0) say('Admins     ADMINS is not set: failures are logged only');
   stop.throwIfAborted();
   await using worker = await startWorker(app, { grace: GRACE });

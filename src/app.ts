@@ -1,6 +1,6 @@
 import { readdir } from 'node:fs/promises';
-import { relative } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { join, relative } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { AsyncResult } from './async-result.ts';
 import {
   assertKeys,
@@ -57,6 +57,9 @@ export class Sedano implements AsyncDisposable {
     code: ((...args: Args) => Result) & JsonTask<Args, Result>,
   ): FunctionTask<Args, Result> {
     assertKeys(options, TASK_OPTIONS, `task '${options.name}'`);
+    if (typeof (code as unknown) !== 'function') {
+      throw new ConfigError(`task '${options.name}': expected a function, got ${typeof code}`);
+    }
     const task = new FunctionTask<Args, Result>(options, code);
     this.#register(task, options.exclusive);
     return task;
@@ -73,6 +76,7 @@ export class Sedano implements AsyncDisposable {
   }
 
   #register(task: BaseTask, exclusive: TaskOptions['exclusive']): void {
+    if (!Object.isExtensible(task)) throw new ConfigError(`task '${task.name}' is frozen`);
     const { name } = task;
     // the prototype's method is called with the task as `this`; the task's own property is the inline form
     const body = task.run.bind(task) as (...args: unknown[]) => unknown;
@@ -81,7 +85,7 @@ export class Sedano implements AsyncDisposable {
       task,
       name,
       body,
-      exclusive: exclusive && { ...exclusive, taskName: exclusive.taskName ?? name },
+      exclusive: exclusive && { taskName: name, onBusy: 'message', ...exclusive },
       definedAt: callSite(),
     };
     this.#registry.add(registration);
@@ -123,9 +127,9 @@ export class Sedano implements AsyncDisposable {
     for (const folder of this.#taskFolders) {
       for (const file of await taskModules(folder)) {
         try {
-          await import(new URL(file, folder).href);
+          await import(pathToFileURL(join(fileURLToPath(folder), file)).href);
         } catch (error) {
-          throw moduleError(new URL(file, folder), error);
+          throw moduleError(join(fileURLToPath(folder), file), error);
         }
       }
     }
@@ -164,11 +168,11 @@ export class Sedano implements AsyncDisposable {
    * Starts a durable call by the task's name, with or without the task's code in this process.
    *
    * @throws {InvalidArgumentsError} when the arguments are not JSON.
-   * @throws {TemporalUnavailableError} when no server answers; nothing was started then.
+   * @throws {TemporalUnavailableError} when no server answers within 5 s; one that got the request may have started it.
    */
   async sendTask<Result = unknown>(
     name: string,
-    args: readonly unknown[],
+    args: readonly unknown[] = [],
   ): Promise<AsyncResult<Result>> {
     return await this.client.start<Result>(name, args);
   }
@@ -219,8 +223,8 @@ export class Sedano implements AsyncDisposable {
   }
 }
 
-function moduleError(module: URL, error: unknown): ConfigError {
-  const path = relative(process.cwd(), fileURLToPath(module));
+function moduleError(module: string, error: unknown): ConfigError {
+  const path = relative(process.cwd(), module);
   const what = error instanceof SedanoError ? error.message : `failed to load: ${String(error)}`;
   const hint =
     (error instanceof SedanoError && error.hint) || 'Run with --debug to see where it was thrown.';

@@ -1,12 +1,11 @@
 import {
-  isGrpcCancelledError,
   WorkflowFailedError,
   WorkflowNotFoundError,
   type WorkflowExecutionDescription,
   type WorkflowHandle,
 } from '@temporalio/client';
 import type { TaskClient } from './client.ts';
-import { durationMs, type Duration } from './duration.ts';
+import { durationMs, MAX_TIMER_MS, type Duration } from './duration.ts';
 import { ResultNotFoundError, ResultTimeoutError } from './errors.ts';
 import { toTaskError } from './failure.ts';
 import { describePending } from './pending-call.ts';
@@ -98,31 +97,30 @@ export class AsyncResult<Result = unknown> {
   async get({ timeout, signal }: GetOptions = {}): Promise<Result> {
     const timeoutMs = timeout === undefined ? undefined : durationMs(timeout, 'get(): timeout');
     signal?.throwIfAborted();
+    const { temporal, closed } = this.client;
     const stop = new AbortController();
-    const wait = this.client.temporal.withAbortSignal(
-      stop.signal,
-      async () => await this.#handle().result(),
-    );
+    const wait = temporal.withAbortSignal(stop.signal, () => this.#handle().result());
+    // composed signals leave no listener on the caller's
+    const ended = AbortSignal.any([closed, stop.signal, ...(signal ? [signal] : [])]);
     try {
-      return (await Promise.race([wait, this.#until(timeoutMs, signal, stop.signal)])) as Result;
+      return (await Promise.race([
+        wait,
+        rejectAtAbort(ended),
+        this.#rejectAfter(timeoutMs, stop.signal),
+      ])) as Result;
     } catch (error) {
       throw this.#explain(error);
     } finally {
       // an abandoned long poll would otherwise be sent again for ever
       stop.abort();
-      wait.catch(ignoreCancelled);
+      wait.catch(() => {});
     }
   }
 
-  /** Rejects at the time limit or when `signal` aborts; never settles otherwise. */
-  #until(
-    timeoutMs: number | undefined,
-    signal: AbortSignal | undefined,
-    stop: AbortSignal,
-  ): Promise<never> {
+  #rejectAfter(timeoutMs: number | undefined, stop: AbortSignal): Promise<never> {
     return new Promise((_resolve, reject) => {
-      signal?.addEventListener('abort', () => reject(signal.reason as Error), { signal: stop });
-      if (timeoutMs === undefined) return;
+      // a longer time than a timer can wait is as good as no limit
+      if (timeoutMs === undefined || timeoutMs > MAX_TIMER_MS) return;
       const timer = setTimeout(() => {
         const message = `call '${this.id}' has not ended within ${timeoutMs / 1_000} s; it goes on`;
         reject(new ResultTimeoutError(message, { taskId: this.id }));
@@ -199,6 +197,8 @@ function isFinal(state: TaskState): boolean {
   return state === 'SUCCESS' || state === 'FAILURE' || state === 'REVOKED';
 }
 
-function ignoreCancelled(error: unknown): void {
-  if (!isGrpcCancelledError(error)) return;
+function rejectAtAbort(signal: AbortSignal): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason as Error));
+  });
 }

@@ -1,7 +1,6 @@
 import {
   Client,
   Connection,
-  isGrpcDeadlineError,
   isGrpcServiceError,
   NamespaceNotFoundError,
   ServiceError,
@@ -12,7 +11,7 @@ import { v7 as uuid } from 'uuid';
 import type { Sedano } from './app.ts';
 import { AsyncResult } from './async-result.ts';
 import { temporalTarget, type TemporalTarget } from './config.ts';
-import { ConfigError, TemporalUnavailableError } from './errors.ts';
+import { ConfigError, SedanoError, TemporalUnavailableError } from './errors.ts';
 import { alreadyRunning } from './exclusive.ts';
 import { toJsonArguments } from './json.ts';
 import { getTaskLogger } from './logger.ts';
@@ -24,12 +23,19 @@ const REQUEST_TIMEOUT_MS = 5_000;
 // a server that is back is found within two seconds, not two minutes
 const CHANNEL_ARGS = { 'grpc.max_reconnect_backoff_ms': 2_000 };
 // https://grpc.github.io/grpc/core/md_doc_statuscodes.html
+const GRPC_DEADLINE_EXCEEDED = 4;
 const GRPC_UNAVAILABLE = 14;
+
+interface Opened {
+  client: Client;
+  target: TemporalTarget;
+  closed: AbortController;
+}
 
 /** Starts workflows and asks for them. The only place that opens a client's connection, at the first request. */
 export class TaskClient {
   readonly #app: Sedano;
-  #opened: { client: Client; target: TemporalTarget } | undefined;
+  #opened: Opened | undefined;
 
   constructor(app: Sedano) {
     this.#app = app;
@@ -43,7 +49,7 @@ export class TaskClient {
    */
   async start<Result>(name: string, args: readonly unknown[]): Promise<AsyncResult<Result>> {
     assertTaskName(name, 'call');
-    const json = toJsonArguments(args, name);
+    const json = toJsonArguments(args, `task '${name}'`);
     const registration = this.#app.registered(name);
     const exclusive = registration?.exclusive;
     const id = exclusive ? `exclusive/${this.#app.name}/${exclusive.lockId}` : `${name}/${uuid()}`;
@@ -104,11 +110,17 @@ export class TaskClient {
     return this.#open().target;
   }
 
-  #open(): { client: Client; target: TemporalTarget } {
+  /** Aborts when the connection that is open now is closed. */
+  get closed(): AbortSignal {
+    return this.#open().closed.signal;
+  }
+
+  #open(): Opened {
     if (this.#opened === undefined) {
       const target = temporalTarget(this.#app.options);
       const connection = Connection.lazy({ ...target.connection, channelArgs: CHANNEL_ARGS });
-      this.#opened = { client: new Client({ connection, namespace: target.namespace }), target };
+      const client = new Client({ connection, namespace: target.namespace });
+      this.#opened = { client, target, closed: new AbortController() };
     }
     return this.#opened;
   }
@@ -138,13 +150,31 @@ export class TaskClient {
     }
     const cause = error instanceof ServiceError ? error.cause : error;
     if (!isGrpcServiceError(cause)) return error;
-    if (cause.code !== GRPC_UNAVAILABLE && !isGrpcDeadlineError(cause)) return error;
-    return unreachable({ address, triedMs: REQUEST_TIMEOUT_MS, cause: error });
+    if (cause.code === GRPC_DEADLINE_EXCEEDED && cause.details.includes('remote_addr')) {
+      // the request had been sent
+      return new TemporalUnavailableError(
+        `Temporal at ${address} did not answer within ${REQUEST_TIMEOUT_MS / 1_000} s; it may have done what it was asked`,
+        {
+          cause: error,
+          hint: 'Check how busy the server is, and that nothing holds its answers back.',
+        },
+      );
+    }
+    if (cause.code === GRPC_UNAVAILABLE || cause.code === GRPC_DEADLINE_EXCEEDED) {
+      return unreachable({ address, triedMs: REQUEST_TIMEOUT_MS, cause: error });
+    }
+    return new SedanoError(`Temporal at ${address} refused: ${cause.details}`, {
+      cause: error,
+      hint: 'Check the id, and that TEMPORAL_ADDRESS and TEMPORAL_API_KEY are those of the same server.',
+    });
   }
 
   async close(): Promise<void> {
     const opened = this.#opened;
     this.#opened = undefined;
+    opened?.closed.abort(
+      new SedanoError('the app was closed while the call was waited for; it goes on'),
+    );
     await opened?.client.connection.close();
   }
 }

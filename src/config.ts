@@ -15,7 +15,7 @@ export interface AppOptions {
   /** Redis for the locks of exclusive tasks. @default REDIS_URL, else that of `sedano dev` in this folder, else redis://localhost:6379 */
   redis?: string;
   lock?: {
-    /** How long a lock outlives a holder that died; it is renewed three times as often. At least 1s. @default '30s' */
+    /** How long a lock outlives a holder that died; it is renewed three times as often. 1s to 1h. @default '30s' */
     lease?: Duration;
   };
 }
@@ -29,6 +29,7 @@ export interface ResolvedAppOptions {
 }
 
 const MIN_LEASE_MS = 1_000;
+const MAX_LEASE_MS = 3_600_000; // 1h
 
 /** @throws {ConfigError} when the name or an option is wrong; the text names it. */
 export function resolveAppOptions(name: string, options: AppOptions): ResolvedAppOptions {
@@ -39,10 +40,12 @@ export function resolveAppOptions(name: string, options: AppOptions): ResolvedAp
     );
   }
   assertKeys(options, ['queue', 'namespace', 'timezone', 'redis', 'lock'], where);
+  assertTexts(options, ['queue', 'namespace', 'redis'], where);
   assertKeys(options.lock ?? {}, ['lease'], `${where}: lock`);
   const leaseMs = durationMs(options.lock?.lease ?? '30s', `${where}: lock.lease`);
-  if (leaseMs < MIN_LEASE_MS)
-    throw new ConfigError(`${where}: lock.lease: expected at least 1s, got ${leaseMs}ms`);
+  if (leaseMs < MIN_LEASE_MS || leaseMs > MAX_LEASE_MS) {
+    throw new ConfigError(`${where}: lock.lease: expected 1s to 1h, got ${leaseMs}ms`);
+  }
   const timezone = options.timezone ?? 'UTC';
   assertTimezone(timezone, `${where}: timezone`);
   return {
@@ -56,12 +59,36 @@ export function resolveAppOptions(name: string, options: AppOptions): ResolvedAp
 
 /** @throws {ConfigError} naming a key that is not among `allowed`. */
 export function assertKeys(options: object, allowed: readonly string[], where: string): void {
+  // JavaScript callers pass anything
+  if (typeof options !== 'object' || (options as unknown) === null) {
+    throw new ConfigError(
+      `${where}: expected an object, got ${JSON.stringify(options) ?? typeof options}`,
+    );
+  }
   for (const key of Object.keys(options)) {
     if (!allowed.includes(key)) {
       throw new ConfigError(
         `${where}: unknown option '${key}', expected one of ${allowed.join(', ')}`,
       );
     }
+  }
+}
+
+/** @throws {ConfigError} naming a key that is given and is not a text with something in it. */
+export function assertTexts(options: object, keys: readonly string[], where: string): void {
+  for (const key of keys) {
+    const value: unknown = Reflect.get(options, key);
+    if (value === undefined || (typeof value === 'string' && value !== '')) continue;
+    throw new ConfigError(`${where}: ${key}: expected a text, got ${JSON.stringify(value)}`);
+  }
+}
+
+/** @throws {ConfigError} when it is not a whole number from `least` up. */
+export function assertCount(value: unknown, least: number, where: string): void {
+  if (!Number.isInteger(value) || Number(value) < least) {
+    throw new ConfigError(
+      `${where}: expected a whole number from ${least} up, got ${JSON.stringify(value)}`,
+    );
   }
 }
 
@@ -73,6 +100,7 @@ export interface TemporalTarget {
 }
 
 const DEFAULT_ADDRESS = 'localhost:7233';
+const MAX_PORT = 65_535;
 
 /**
  * Temporal's own environment variables and file decide (`TEMPORAL_ADDRESS`, `TEMPORAL_NAMESPACE`, `TEMPORAL_API_KEY`,
@@ -84,7 +112,8 @@ export function temporalTarget(options: Pick<ResolvedAppOptions, 'namespace'>): 
   const { connectionOptions, namespace } = loadEnvironment();
   const dev = connectionOptions.address === undefined ? readDevFile()?.temporal : undefined;
   const address = connectionOptions.address ?? dev?.address ?? DEFAULT_ADDRESS;
-  if (!/^(\[[0-9a-fA-F:]+\]|[^\s:/@]+)(:\d{1,5})?$/.test(address)) {
+  const match = /^(?:\[[0-9a-fA-F:]+\]|[^\s:/@]+)(?::(\d+))?$/.exec(address);
+  if (!match || Number(match[1] ?? 0) > MAX_PORT) {
     throw new ConfigError(`TEMPORAL_ADDRESS: expected host:port, got '${address}'`, {
       hint: 'Write for example TEMPORAL_ADDRESS=localhost:7233, without http://.',
     });

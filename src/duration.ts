@@ -2,6 +2,9 @@ import { ConfigError } from './errors.ts';
 
 const UNITS_MS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 
+/** The longest time that a timer of JavaScript can wait, almost 25 days; a longer one fires at once. */
+export const MAX_TIMER_MS = 2 ** 31 - 1;
+
 /**
  * A length of time with its unit: `'250ms'`, `'30s'`, `'15m'`, `'1.5h'`, `'7d'`.
  * Bare numbers are refused: Celery reads them as seconds, JavaScript as milliseconds.

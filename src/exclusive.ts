@@ -1,5 +1,6 @@
-import type { BaseTask } from './task.ts';
+import { assertKeys, assertTexts } from './config.ts';
 import { ConfigError } from './errors.ts';
+import type { BaseTask } from './task.ts';
 
 /** Makes a task exclusive: at most one call with this lock runs at a time, wherever it was started. */
 export interface ExclusiveOptions {
@@ -11,6 +12,12 @@ export interface ExclusiveOptions {
    * @default the task's name
    */
   taskName?: string;
+  /**
+   * What a loser is told: its call succeeds with the message. The only way so far.
+   *
+   * @default 'message'
+   */
+  onBusy?: 'message';
 }
 
 const LOCK_ID = /^[A-Za-z0-9._:/-]{1,200}$/;
@@ -20,12 +27,12 @@ const LOCK_ID = /^[A-Za-z0-9._:/-]{1,200}$/;
  * @throws {ConfigError} when the lock id has other characters, or is longer than 200 bytes.
  */
 export function assertExclusiveOptions(options: ExclusiveOptions, where: string): void {
-  for (const key of Object.keys(options)) {
-    if (key !== 'lockId' && key !== 'taskName') {
-      throw new ConfigError(
-        `${where}: unknown option 'exclusive.${key}', expected lockId or taskName`,
-      );
-    }
+  assertKeys(options, ['lockId', 'taskName', 'onBusy'], `${where}: exclusive`);
+  assertTexts(options, ['taskName'], `${where}: exclusive`);
+  if (options.onBusy !== undefined && (options.onBusy as unknown) !== 'message') {
+    throw new ConfigError(
+      `${where}: exclusive: onBusy: expected 'message', got ${JSON.stringify(options.onBusy)}`,
+    );
   }
   if (typeof options.lockId !== 'string' || !LOCK_ID.test(options.lockId)) {
     throw new ConfigError(

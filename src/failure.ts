@@ -69,8 +69,8 @@ interface ErrorText {
   cause?: unknown;
 }
 
-// anything can be thrown, and a getter of it can throw in turn
-function readError(error: unknown): ErrorText {
+/** The texts of whatever was thrown: anything can be, and a getter of it can throw in turn. */
+export function readError(error: unknown): ErrorText {
   try {
     if (!(error instanceof Error)) return { name: 'Error', message: String(error) };
     // an error's own fields may hold anything, whatever their types say

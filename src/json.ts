@@ -41,15 +41,13 @@ export function toJson(value: unknown, where: string): Json {
 }
 
 /**
- * The arguments of a call as JSON.
+ * The arguments of a call as JSON. `of` names whose they are in the error, for example `"task 'add'"`.
  *
  * @throws {InvalidArgumentsError} as {@link toJson}; the limit holds for all arguments together.
  */
-export function toJsonArguments(args: readonly unknown[], taskName: string): Json[] {
-  const json = args.map((arg, index) =>
-    copy(arg, `argument ${index + 1} of task '${taskName}'`, '', []),
-  );
-  toJson(json, `arguments of task '${taskName}'`);
+export function toJsonArguments(args: readonly unknown[], of: string): Json[] {
+  const json = args.map((arg, index) => copy(arg, `argument ${index + 1} of ${of}`, '', []));
+  toJson(json, `arguments of ${of}`);
   return json;
 }
 

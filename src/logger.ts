@@ -31,7 +31,21 @@ function createRoot(): Logger {
   const format = choose('SEDANO_LOG_FORMAT', FORMATS, process.stderr.isTTY ? 'text' : 'json');
   const stderr = pino.destination({ dest: 2, sync: true });
   const destination = format === 'json' ? stderr : textLines(stderr);
-  return pino({ level, base: { pid: process.pid }, mixin: () => bindings() }, destination);
+  const serializers = { err: (error: unknown) => errorText(error) };
+  return pino(
+    { level, base: { pid: process.pid }, serializers, mixin: () => bindings() },
+    destination,
+  );
+}
+
+const MAX_CAUSES = 5;
+
+/** Text only: an error's own fields may hold secrets, as ioredis's do, which carry the command with its password. */
+function errorText(error: unknown, depth = 1): object {
+  if (!(error instanceof Error)) return { message: String(error) };
+  const { name: type, message, stack, cause } = error;
+  const more = cause !== undefined && depth < MAX_CAUSES;
+  return { type, message, stack, ...(more ? { cause: errorText(cause, depth + 1) } : {}) };
 }
 
 function choose<T extends string>(variable: string, allowed: readonly T[], fallback: T): T {

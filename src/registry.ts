@@ -1,6 +1,7 @@
 import { relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Sedano } from './app.ts';
+import { assertCount, assertTexts } from './config.ts';
 import { durationMs } from './duration.ts';
 import { ConfigError } from './errors.ts';
 import { assertExclusiveOptions, type ExclusiveOptions } from './exclusive.ts';
@@ -36,6 +37,15 @@ export class Registry {
   readonly #byName = new Map<string, Registration>();
 
   add(registration: Registration): void {
+    const other = registrations.get(registration.task);
+    if (other) {
+      throw new ConfigError(
+        `task '${registration.name}' is registered already, at ${other.definedAt}`,
+        {
+          hint: 'Make another instance of it for another app.',
+        },
+      );
+    }
     assertTask(registration.task, registration.definedAt);
     if (registration.exclusive) {
       assertExclusiveOptions(registration.exclusive, `task '${registration.name}'`);
@@ -92,17 +102,23 @@ export function assertTaskName(name: unknown, where: string): asserts name is st
 function assertTask(task: BaseTask, where: string): void {
   assertTaskName(task.name, where);
   const named = `task '${task.name}'`;
+  if (
+    !Array.isArray(task.autoretryFor) ||
+    !task.autoretryFor.every((type) => typeof type === 'function')
+  ) {
+    throw new ConfigError(`${named}: autoretryFor: expected a list of error classes`, {
+      hint: 'A class that is undefined here may come from modules that import each other.',
+    });
+  }
+  assertTexts(task, ['queue'], named);
+  if (typeof (task.description as unknown) !== 'string') {
+    throw new ConfigError(
+      `${named}: description: expected a text, got ${JSON.stringify(task.description)}`,
+    );
+  }
   durationMs(task.retryDelay, `${named}: retryDelay`);
   assertCount(task.maxRetries ?? 0, 0, `${named}: maxRetries`);
   assertCount(task.maxCrashes, 1, `${named}: maxCrashes`);
-}
-
-function assertCount(value: unknown, least: number, where: string): void {
-  if (!Number.isInteger(value) || Number(value) < least) {
-    throw new ConfigError(
-      `${where}: expected a whole number from ${least} up, got ${JSON.stringify(value)}`,
-    );
-  }
 }
 
 /** The file and line that called into Sedano, as `tasks/sessions.ts:3`. */

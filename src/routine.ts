@@ -1,5 +1,5 @@
 import { assertTimezone } from './crontab/zone.ts';
-import { assertKeys } from './config.ts';
+import { assertKeys, assertTexts } from './config.ts';
 import { Crontab } from './crontab/crontab.ts';
 import { ConfigError } from './errors.ts';
 import { toJsonArguments } from './json.ts';
@@ -39,6 +39,12 @@ export function assertRoutine(name: string, routine: Routine): void {
     throw new ConfigError(`${where}: name: expected 1 to 200 bytes of printable characters`);
   }
   assertKeys(routine, KEYS, where);
+  assertTexts(routine, ['timezone', 'queue'], where);
+  if (!['boolean', 'undefined'].includes(typeof routine.enabled)) {
+    throw new ConfigError(
+      `${where}: enabled: expected true or false, got ${JSON.stringify(routine.enabled)}`,
+    );
+  }
   assertTaskName(routine.task, where);
   if (!(routine.schedule instanceof Crontab)) {
     throw new ConfigError(
@@ -46,5 +52,8 @@ export function assertRoutine(name: string, routine: Routine): void {
     );
   }
   if (routine.timezone !== undefined) assertTimezone(routine.timezone, `${where}: timezone`);
-  toJsonArguments(routine.args ?? [], routine.task);
+  if (routine.args !== undefined && !Array.isArray(routine.args)) {
+    throw new ConfigError(`${where}: args: expected a list, got ${JSON.stringify(routine.args)}`);
+  }
+  toJsonArguments(routine.args ?? [], where);
 }

@@ -46,6 +46,8 @@ export interface RoutineRow {
   enabled: boolean;
   /** The next times, at most ten, ascending. Also while it is disabled: when it would run. */
   next: Date[];
+  /** The same on the wall clock of its zone: `2026-11-24 12:00`. */
+  nextLocal: string[];
 }
 
 /**
@@ -77,14 +79,29 @@ async function describeSchedule(
 }
 
 function toRow(name: string, { action, spec, state, info }: ScheduleDescription): RoutineRow {
+  // an edit by Temporal's own command line leaves the zone empty, which the server reads as UTC
+  const timezone = spec.timezone || 'UTC';
   return {
     name,
     task: action.workflowType,
     crontab: spec.calendars?.find(({ comment }) => comment)?.comment,
-    timezone: spec.timezone ?? 'UTC',
+    timezone,
     enabled: !state.paused,
     next: info.nextActionTimes,
+    nextLocal: info.nextActionTimes.map((time) => wallClock(time, timezone)),
   };
+}
+
+function wallClock(time: Date, timeZone: string): string {
+  try {
+    // the Swedish form is ISO's, with a blank for the T
+    const format = { timeZone, dateStyle: 'short', timeStyle: 'short' } as const;
+    return new Intl.DateTimeFormat('sv-SE', format).format(time);
+  } catch (error) {
+    // a server takes zones that JavaScript does not know, such as `Local`
+    if (error instanceof RangeError) return time.toISOString();
+    throw error;
+  }
 }
 
 function assertTasksExist(app: Sedano): void {
@@ -127,7 +144,7 @@ function toSchedule(app: Sedano, name: string, routine: Routine): ScheduleOption
       workflowType: routine.task,
       workflowId: id,
       taskQueue: queueOf(app, routine),
-      args: toJsonArguments(routine.args ?? [], routine.task),
+      args: toJsonArguments(routine.args ?? [], `task '${routine.task}'`),
       // what the code last said: the only memo that can be changed later
       memo: { sedano: { code, edits: [] } },
     },
@@ -144,7 +161,7 @@ function toRecord(app: Sedano, routine: Routine): RoutineRecord {
     task: routine.task,
     schedule: routine.schedule.toString(),
     timezone: timezoneOf(app, routine),
-    args: toJsonArguments(routine.args ?? [], routine.task),
+    args: toJsonArguments(routine.args ?? [], `task '${routine.task}'`),
     queue: queueOf(app, routine),
     enabled: routine.enabled ?? true,
     description: routine.description ?? '',

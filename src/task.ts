@@ -84,7 +84,7 @@ export abstract class BaseTask implements TaskOptions {
    * Starts a durable call and returns at once.
    *
    * @throws {InvalidArgumentsError} when the arguments are not JSON.
-   * @throws {TemporalUnavailableError} when no server answers; nothing was started then.
+   * @throws {TemporalUnavailableError} when no server answers within 5 s; one that got the request may have started it.
    * @throws {ConfigError} when the task is not registered.
    */
   delay<T extends BaseTask>(this: T, ...args: ArgsOf<T>): Promise<AsyncResult<ResultOf<T>>> {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { crontab, Sedano, type TaskOptions } from 'sedano';
+import { BaseTask, crontab, Sedano, type TaskOptions } from 'sedano';
 import { startWorker } from 'sedano/worker';
 import { testApp, withWorker } from './helpers/harness.ts';
 
@@ -99,7 +99,8 @@ test('wrong task options are named', () => {
     hint: 'Other characters could end a Redis key early.',
   });
   assert.throws(task({ exclusive: { lockId: 'a', ttl: 3 } }), {
-    message: "task 'add': unknown option 'exclusive.ttl', expected lockId or taskName",
+    message:
+      "task 'add': exclusive: unknown option 'ttl', expected one of lockId, taskName, onBusy",
   });
 });
 
@@ -116,7 +117,7 @@ test('wrong app options are named', () => {
       "app 'shop': unknown option 'timzone', expected one of queue, namespace, timezone, redis, lock",
   });
   assert.throws(app({ lock: { lease: '10ms' } }), {
-    message: "app 'shop': lock.lease: expected at least 1s, got 10ms",
+    message: "app 'shop': lock.lease: expected 1s to 1h, got 10ms",
   });
   assert.throws(app({ timezone: 'Europe/Roma' }), {
     name: 'ConfigError',
@@ -145,7 +146,7 @@ test('wrong routines are named with their field', () => {
   });
   assert.throws(routine({ args: [new Date(0)] }), {
     name: 'InvalidArgumentsError',
-    message: "argument 1 of task 'clear': expected JSON, got an instance of Date",
+    message: "argument 1 of routine 'nightly': expected JSON, got an instance of Date",
   });
   assert.throws(routine({}, 'a\tb'), {
     message: "routine 'a\tb': name: expected 1 to 200 bytes of printable characters",
@@ -216,4 +217,75 @@ test('a task with a queue of its own is run from that queue', async () => {
   const app = testApp();
   const slow = app.task({ name: 'slow', queue: `${app.name}-slow` }, async () => 'ran');
   await withWorker(app, async () => assert.equal(await (await slow.delay()).get(), 'ran'));
+});
+
+test('what JavaScript callers may get wrong is named too', () => {
+  const task =
+    (options: object, code: unknown = async () => null) =>
+    () =>
+      testApp().task({ name: 'add', ...options }, code as () => Promise<null>);
+  assert.throws(task({}, 'code'), { message: "task 'add': expected a function, got string" });
+  assert.throws(task({ queue: '' }), { message: `task 'add': queue: expected a text, got ""` });
+  assert.throws(task({ autoretryFor: [undefined] }), {
+    message: "task 'add': autoretryFor: expected a list of error classes",
+    hint: 'A class that is undefined here may come from modules that import each other.',
+  });
+  assert.throws(task({ exclusive: { lockId: 'a', onBusy: 'wait' } }), {
+    message: `task 'add': exclusive: onBusy: expected 'message', got "wait"`,
+  });
+  const row = { task: 'clear', schedule: crontab() };
+  const routine = (value: unknown) => () => testApp().routines({ nightly: value as typeof row });
+  assert.throws(routine(null), { message: "routine 'nightly': expected an object, got null" });
+  assert.throws(routine({ ...row, args: { a: 1 } }), {
+    message: `routine 'nightly': args: expected a list, got {"a":1}`,
+  });
+  assert.throws(routine({ ...row, enabled: 'no' }), {
+    message: `routine 'nightly': enabled: expected true or false, got "no"`,
+  });
+});
+
+test('one instance of a class task belongs to one app', () => {
+  class Once extends BaseTask {
+    override readonly name = 'once';
+    override async run(): Promise<void> {}
+  }
+  const once = testApp().register(new Once());
+  const other = testApp();
+  assert.throws(() => other.register(once), {
+    name: 'ConfigError',
+    message: /^task 'once' is registered already, at test\/app\.test\.ts:\d+$/,
+  });
+  assert.deepEqual(other.tasks, []);
+});
+
+test('a database of Redis that is no number is refused, and one that is not there is not replaced by another', async () => {
+  const base = process.env['REDIS_URL'] ?? 'redis://localhost:6379';
+  const locked = (redis: string) => {
+    const app = testApp({ redis });
+    return {
+      app,
+      task: app.task({ name: 'locked', exclusive: { lockId: 'locked' } }, async () => 1),
+    };
+  };
+  await assert.rejects(locked(`${base}/injecttool`).task.run(), {
+    name: 'ConfigError',
+    message: "the app's redis: expected a database number after the port, got 'injecttool'",
+    hint: 'Write for example redis://localhost:6379/1, or nothing for database 0.',
+  });
+  const missing = locked(`${base}/9999`);
+  await assert.rejects(missing.task.run(), {
+    name: 'LockUnavailableError',
+    message: /^lock 'locked': Redis at .+ cannot be used: /,
+  });
+  await missing.app.close();
+});
+
+test('a worker with exclusive tasks does not start with a wrong Redis URL', async () => {
+  await using app = testApp({ redis: 'localhost:6379' });
+  app.task({ name: 'locked', exclusive: { lockId: 'locked' } }, async () => 1);
+  await assert.rejects(startWorker(app), {
+    name: 'ConfigError',
+    message:
+      "the app's redis: expected a URL such as redis://localhost:6379, got one of localhost:",
+  });
 });

@@ -1,7 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { type AsyncResult, currentTask, ResultTimeoutError, type TaskState } from 'sedano';
+import {
+  BaseTask,
+  currentTask,
+  ResultTimeoutError,
+  type AsyncResult,
+  type FinalState,
+  type TaskState,
+} from 'sedano';
 import { startWorker } from 'sedano/worker';
 import { latch, testApp, withWorker } from './helpers/harness.ts';
 
@@ -325,4 +332,80 @@ test('an unreachable server is one clear error', async () => {
   } finally {
     process.env['TEMPORAL_ADDRESS'] = before;
   }
+});
+
+test('wrong options of retry() fail the call with what is wrong, once', async () => {
+  const app = testApp();
+  let runs = 0;
+  const wrong = app.task({ name: 'wrong' }, async (options: object) => {
+    runs += 1;
+    throw currentTask().retry(options);
+  });
+  await withWorker(app, async () => {
+    await assert.rejects((await wrong.delay({ countdown: 5 })).get(), {
+      type: 'ConfigError',
+      message: /^task 'wrong': retry\(\): countdown: expected a duration with a unit/,
+    });
+    await assert.rejects((await wrong.delay({ maxRetries: 'x' })).get(), {
+      message: `task 'wrong': retry(): maxRetries: expected a whole number from 0 up, got "x"`,
+    });
+    assert.equal(runs, 2);
+  });
+});
+
+test('a revoked call ends as REVOKED, also when its code ignores the signal and asks to be run again', async () => {
+  const app = testApp();
+  const notes: string[] = [];
+  const began = latch();
+  class Stubborn extends BaseTask {
+    override readonly name = 'stubborn';
+    override readonly autoretryFor = [Error];
+
+    override async run(): Promise<void> {
+      began.open();
+      const { signal } = currentTask();
+      await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()));
+      throw new RangeError('I was busy');
+    }
+    override onRetry(): void {
+      notes.push('onRetry');
+    }
+    override onFailure(): void {
+      notes.push('onFailure');
+    }
+    override afterReturn(state: FinalState): void {
+      notes.push(`afterReturn ${state} in ${currentTask().name}`);
+    }
+  }
+  const stubborn = app.register(new Stubborn());
+  await withWorker(app, async () => {
+    const result = await stubborn.delay();
+    await began.promise;
+    await result.revoke();
+    await assert.rejects(result.get(), { name: 'TaskRevokedError' });
+  });
+  assert.deepEqual(notes, ['afterReturn REVOKED in stubborn']);
+});
+
+test('closing the app ends the waiting for a result with one clear error', async () => {
+  const app = testApp();
+  const never = app.task({ name: 'never' }, async () => null);
+  const result = await never.delay();
+  const waiting = result.get();
+  await app.close();
+  await assert.rejects(waiting, {
+    name: 'SedanoError',
+    message: 'the app was closed while the call was waited for; it goes on',
+  });
+  await result.revoke();
+  await app.close();
+});
+
+test('a request that the server refuses is told with the server and its words', async () => {
+  await using app = testApp();
+  await assert.rejects(app.result('x', { runId: 'no run id' }).state(), {
+    name: 'SedanoError',
+    message: `Temporal at ${process.env['TEMPORAL_ADDRESS']} refused: Invalid RunId.`,
+    hint: 'Check the id, and that TEMPORAL_ADDRESS and TEMPORAL_API_KEY are those of the same server.',
+  });
 });

@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { Sedano } from 'sedano';
-import { Program, uniqueName } from './helpers/harness.ts';
+import { BaseTask, Sedano } from 'sedano';
+import { Program, testApp, uniqueName, withWorker } from './helpers/harness.ts';
 
 const APP = 'test/fixtures/crash-app.ts';
 const CLI = 'src/cli.ts';
@@ -74,6 +74,26 @@ describe('a worker that is killed', { concurrency: true }, () => {
       message:
         "task 'deadly' took its worker down, or kept it from answering, 1 times; it is not run again",
     });
+  });
+});
+
+test('a hook that takes longer than a heartbeat time-out runs once', async () => {
+  const app = testApp();
+  let runs = 0;
+  class Slow extends BaseTask {
+    override readonly name = 'slow hook';
+    override async run(): Promise<void> {
+      throw new RangeError('failed');
+    }
+    override async onFailure(): Promise<void> {
+      runs += 1;
+      await delay(22_000);
+    }
+  }
+  const slow = app.register(new Slow());
+  await withWorker(app, async () => {
+    await assert.rejects((await slow.delay()).get(), { message: 'failed' });
+    assert.equal(runs, 1);
   });
 });
 

@@ -45,8 +45,9 @@ test('one error lists everything that is wrong, without repeating what may be se
   const env = {
     DATABASE_URL: 'mysql://image:secret@db/image',
     USI_URL: 'submission-test.ebi.ac.uk',
-    TIME_ZONE: 'Europe/Roma',
+    TIME_ZONE: 'europe/rome',
     ADMINS: 'ada@example.org',
+    USI_MANAGER: 'manager',
   };
   assert.throws(() => readSettings(env, '/home'), {
     name: 'ConfigError',
@@ -54,7 +55,8 @@ test('one error lists everything that is wrong, without repeating what may be se
       'settings: DATABASE_URL: expected postgres://user:password@host:port/database; ' +
       'USI_URL: expected a URL that begins with https:// or http://; ' +
       "TIME_ZONE: expected an IANA zone such as 'Europe/Rome'; " +
-      "ADMINS: expected Name <mail>, Name <mail>, got 'ada@example.org'",
+      "ADMINS: expected Name <mail>, Name <mail>, got 'ada@example.org'; " +
+      'USI_MANAGER and USI_MANAGER_PASSWORD: expected both or none, got one',
     hint: 'These are environment variables; injecttool/README.md lists them.',
   });
 });
@@ -62,7 +64,7 @@ test('one error lists everything that is wrong, without repeating what may be se
 test('half an account is refused', () => {
   assert.throws(() => readSettings({ USI_MANAGER: 'manager' }, '/home'), {
     message: 'settings: USI_MANAGER and USI_MANAGER_PASSWORD: expected both or none, got one',
-    hint: 'Set the other one, or unset both.',
+    hint: 'These are environment variables; injecttool/README.md lists them.',
   });
 });
 

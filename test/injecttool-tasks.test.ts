@@ -61,6 +61,7 @@ test('"Fetch USI status" is exclusive, and retried three times, 180 s apart, for
   assert.deepEqual(registration?.exclusive, {
     taskName: 'Fetch USI status',
     lockId: 'FetchStatusTask',
+    onBusy: 'message',
   });
   assert.deepEqual(registration?.task.autoretryFor, [UsiConnectionError]);
   assert.equal(registration?.task.maxRetries, 3);

@@ -72,7 +72,7 @@ test('refuses more than 64 levels', () => {
 test('refuses more than 2 MB, all arguments together', () => {
   const half = 'x'.repeat(1_100_000);
   assert.equal(toJson(half, 'argument 1'), half);
-  assert.throws(() => toJsonArguments([half, half], 'add'), {
+  assert.throws(() => toJsonArguments([half, half], "task 'add'"), {
     name: 'InvalidArgumentsError',
     message: "arguments of task 'add': expected at most 2 MB of JSON, got 2200007 bytes",
     hint: 'Store the data yourself and pass a reference to it.',
@@ -80,7 +80,7 @@ test('refuses more than 2 MB, all arguments together', () => {
 });
 
 test('names the argument that is not JSON', () => {
-  assert.throws(() => toJsonArguments([1, { when: new Date(0) }], 'add'), {
+  assert.throws(() => toJsonArguments([1, { when: new Date(0) }], "task 'add'"), {
     message: "argument 2 of task 'add', at when: expected JSON, got an instance of Date",
   });
 });

@@ -136,6 +136,25 @@ test('during() refuses a value that was computed without the lock', async () => 
   });
 });
 
+test('a grant whose reply comes after its lease enters no body', async () => {
+  await using server = await PrivateRedis.start();
+  using a = openLocks({ url: server.url });
+  await (await held(a.locks, 'warm up')).release();
+  server.freeze();
+  const late = held(a.locks, 'a');
+  await delay(1_100);
+  server.thaw();
+  let entered = false;
+  const hold = await late;
+  await assert.rejects(
+    hold.during(async () => {
+      entered = true;
+    }),
+    { name: 'LockLostError' },
+  );
+  assert.equal(entered, false);
+});
+
 test('during() releases when its body throws, and keeps the body’s error', async () => {
   using a = openLocks();
   const hold = await held(a.locks, 'a');

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Program } from './helpers/harness.ts';
+import { PrivateRedis } from './helpers/private-redis.ts';
 
 async function logLines(env: NodeJS.ProcessEnv): Promise<string[]> {
   await using program = new Program('test/fixtures/log-lines.ts', [], {
@@ -44,4 +45,17 @@ test('a level that does not exist is one clear error', async () => {
     /ConfigError: SEDANO_LOG_LEVEL: expected one of trace, debug, info, warn, error, fatal, silent, got 'loud'/,
   );
   assert.match(output, /hint: 'Unset SEDANO_LOG_LEVEL, or set it to info\.'/);
+});
+
+test('what an error carries beside its text is not logged: a wrong password of Redis stays secret', async () => {
+  await using redis = await PrivateRedis.start(['--requirepass', 'right']);
+  const url = redis.url.replace('redis://', 'redis://default:hunter2@');
+  await using program = new Program('test/fixtures/hold-lock.ts', [], {
+    REDIS_URL: url,
+    SEDANO_LOG_LEVEL: 'trace',
+  });
+  await program.sees(/cannot be reached; trying again/);
+  await program.exited;
+  assert.match(program.output, /WRONGPASS/);
+  assert.doesNotMatch(program.output, /hunter2/);
 });

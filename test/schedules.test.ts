@@ -121,6 +121,28 @@ test('what an admin paused or edited with Temporal’s command line is never ove
   assert.deepEqual(after[1]?.spec.calendars?.[0]?.hour, [{ start: 3, end: 3, step: 1 }]);
 });
 
+test('a routine that Temporal’s command line has left without a zone is listed, in UTC', async () => {
+  await using routines = routineApp({ daily: noon });
+  const { app } = routines;
+  await createMissingRoutines(app);
+  const target = [
+    '--schedule-id',
+    `${app.name}/daily`,
+    '--type',
+    'clear',
+    '--task-queue',
+    app.name,
+  ];
+  await temporal('schedule', 'update', ...target, '--cron', '5 5 * * *');
+  const [row] = await app.listRoutines();
+  assert.equal(row?.timezone, 'UTC');
+  assert.match(row?.nextLocal[0] ?? '', /^\d{4}-\d\d-\d\d 05:05$/);
+  await temporal('schedule', 'update', ...target, '--cron', '5 5 * * *', '--time-zone', 'Local');
+  const [local] = await app.listRoutines();
+  assert.equal(local?.timezone, 'Local');
+  assert.equal(local?.nextLocal[0], local?.next[0]?.toISOString());
+});
+
 test('a changed table does not touch a routine that exists', async () => {
   await using routines = routineApp({ daily: noon });
   await createMissingRoutines(routines.app);

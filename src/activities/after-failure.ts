@@ -1,8 +1,13 @@
-import { activityInfo } from '@temporalio/activity';
+import { Context } from '@temporalio/activity';
 import type { Sedano } from '../app.ts';
+import { readBeat } from '../beat.ts';
+import { enterTask } from '../current-task.ts';
 import { TaskCrashedError, TaskFailedError, TaskRevokedError } from '../errors.ts';
 import { getTaskLogger } from '../logger.ts';
 import { CRASHED_TYPE } from '../failure.ts';
+import type { Registration } from '../registry.ts';
+import { DurableCall } from './durable-call.ts';
+import { HEARTBEAT_MS } from './execute.ts';
 import { runHook } from './hooks.ts';
 
 /** What the workflow tells of a call that failed or was revoked. */
@@ -27,20 +32,35 @@ export function createAfterFailure(app: Sedano): (failed: FailedCall) => Promise
       );
       return;
     }
-    const { workflowExecution } = activityInfo();
-    const { workflowId = '', runId = '' } = workflowExecution ?? {};
-    const error = toError(text, workflowId);
-    const call = { id: workflowId, runId, args };
-    const { task } = registration;
-    if (state === 'FAILURE') {
-      getTaskLogger(name).error(
-        { task: name, taskId: workflowId, err: error },
-        `Task '${name}' failed: ${error.message}`,
+    const context = Context.current();
+    const call = new DurableCall(registration, { context, args, beat: readBeat(undefined) });
+    const error = toError(text, call.id);
+    const timer = setInterval(() => context.heartbeat(), HEARTBEAT_MS);
+    try {
+      await enterTask(registration.task, call, () =>
+        runHooks(registration, { state, error, call }),
       );
-      await runHook(task, 'onFailure', () => task.onFailure(error, call));
+    } finally {
+      clearInterval(timer);
     }
-    await runHook(task, 'afterReturn', () => task.afterReturn(state, error, call));
   };
+}
+
+interface Ended {
+  state: FailedCall['state'];
+  error: Error;
+  call: DurableCall;
+}
+
+async function runHooks(
+  { task, name }: Registration,
+  { state, error, call }: Ended,
+): Promise<void> {
+  if (state === 'FAILURE') {
+    call.logger.error({ err: error }, `Task '${name}' failed: ${error.message}`);
+    await runHook(task, 'onFailure', () => task.onFailure(error, call));
+  }
+  await runHook(task, 'afterReturn', () => task.afterReturn(state, error, call));
 }
 
 function toError({ type, message, stack }: FailedCall['error'], taskId: string): Error {

@@ -1,6 +1,9 @@
 import type { Context } from '@temporalio/activity';
+import type { CancelledFailure } from '@temporalio/common';
 import type { Beat } from '../beat.ts';
+import { assertCount, assertKeys } from '../config.ts';
 import { RetryRequest, type CurrentTask, type RetryOptions } from '../current-task.ts';
+import { durationMs } from '../duration.ts';
 import { SedanoError } from '../errors.ts';
 import { toJson } from '../json.ts';
 import type { HeldLock } from '../lock/lock.ts';
@@ -73,11 +76,23 @@ export class DurableCall implements CurrentTask {
   }
 
   retry(options: RetryOptions = {}): Error {
+    assertRetryOptions(options, `task '${this.name}': retry()`);
     return new RetryRequest(options);
   }
 
   heartbeat(): void {
     this.#context.heartbeat(this.beat);
+  }
+
+  /** Why Temporal wants the call to end; undefined while it does not. */
+  get cancellation(): CancelledFailure | undefined {
+    const { cancellationSignal } = this.#context;
+    return cancellationSignal.aborted ? (cancellationSignal.reason as CancelledFailure) : undefined;
+  }
+
+  /** Whether its workflow is gone: nothing of this attempt counts any more. */
+  get terminated(): boolean {
+    return this.cancellation?.message === 'NOT_FOUND';
   }
 
   /** The worker stops and waits no longer for the code of this call. */
@@ -99,6 +114,14 @@ export class DurableCall implements CurrentTask {
   end(): void {
     this.beat.ended += 1;
     this.heartbeat();
+  }
+}
+
+function assertRetryOptions(options: RetryOptions, where: string): void {
+  assertKeys(options, ['countdown', 'maxRetries', 'cause'], where);
+  if (options.countdown !== undefined) durationMs(options.countdown, `${where}: countdown`);
+  if (options.maxRetries !== undefined && options.maxRetries !== null) {
+    assertCount(options.maxRetries, 0, `${where}: maxRetries`);
   }
 }
 

@@ -4,15 +4,24 @@ import { readBeat } from '../beat.ts';
 import { enterTask, RetryRequest, type RetryOptions } from '../current-task.ts';
 import { durationMs } from '../duration.ts';
 import { LockError, LockLostError, SedanoError } from '../errors.ts';
-import { CRASHED_TYPE, finalFailure, ownFailure, passingFailure, RETRY_TYPE } from '../failure.ts';
+import {
+  CRASHED_TYPE,
+  finalFailure,
+  ownFailure,
+  passingFailure,
+  readError,
+  RETRY_TYPE,
+} from '../failure.ts';
 import { toJson, toJsonArguments } from '../json.ts';
 import type { Registration } from '../registry.ts';
+import type { BaseTask } from '../task.ts';
 import { DurableCall, WorkerStopped } from './durable-call.ts';
 import { runExclusively, Wait } from './exclusive.ts';
 import { runHook } from './hooks.ts';
 import type { WorkerLife } from './worker-life.ts';
 
-const HEARTBEAT_MS = 5_000;
+/** A quarter of the time after which Temporal counts an activity as lost. */
+export const HEARTBEAT_MS = 5_000;
 const REDIS_BACKOFF_MAX_MS = 30_000;
 
 /**
@@ -33,7 +42,7 @@ export function createExecute(
     try {
       return await life.during(call, () => run(registration, call));
     } catch (error) {
-      throw await failureOf(error, registration, call, context);
+      throw await failureOf(error, registration, call);
     } finally {
       clearInterval(timer);
     }
@@ -50,8 +59,10 @@ function assertCrashBudget({ name, task }: Registration, { crashes }: DurableCal
 
 async function run(registration: Registration, call: DurableCall): Promise<unknown> {
   const { task, body, exclusive, name } = registration;
-  toJsonArguments(call.args, name);
+  toJsonArguments(call.args, `task '${name}'`);
   const section = async () => {
+    // revoked or interrupted while it waited for its lock
+    call.signal.throwIfAborted();
     call.beat.begun = true;
     call.beat.waits = 0;
     call.heartbeat();
@@ -65,31 +76,43 @@ async function run(registration: Registration, call: DurableCall): Promise<unkno
     ? await runExclusively({ registration, exclusive, call }, interruptible)
     : await interruptible();
   const result = toJson(value, `result of task '${name}'`);
-  await enterTask(task, call, async () => {
-    await runHook(task, 'onSuccess', () => task.onSuccess(result, call));
-    await runHook(task, 'afterReturn', () => task.afterReturn('SUCCESS', result, call));
-  });
+  if (!call.terminated) await runEndHooks(task, result, call);
   return result;
 }
 
+/** The hooks of a call that has its value. A worker that stops does not wait for them, and runs nothing again. */
+async function runEndHooks(task: BaseTask, result: unknown, call: DurableCall): Promise<void> {
+  const hooks = async () => {
+    await runHook(task, 'onSuccess', () => task.onSuccess(result, call));
+    await runHook(task, 'afterReturn', () => task.afterReturn('SUCCESS', result, call));
+  };
+  const stopped = call.interrupted.catch(() => {});
+  await enterTask(task, call, () => Promise.race([hooks(), stopped]));
+}
+
+/** The failure that `error` becomes. It never throws: whatever went wrong, the attempt ends with a failure of ours. */
 async function failureOf(
   error: unknown,
   registration: Registration,
   call: DurableCall,
-  context: Context,
 ): Promise<Error> {
-  if (isCancellation(error, context.cancellationSignal))
-    return context.cancellationSignal.reason as Error;
-  const retry = retryOptions(error, registration);
-  if (retry) return await retryFailure(retry, registration, call);
-  const delayMs = waitMs(error, registration, call);
-  if (delayMs === undefined) return finalFailure(error);
-  call.end();
-  return passingFailure((error as Error).name, error, delayMs);
+  try {
+    const retry = retryOptions(error, registration);
+    const delayMs = waitMs(error, registration, call);
+    // a revoked call is not run again, whatever its code has thrown
+    if (call.cancellation && (retry || delayMs !== undefined || isAbort(error))) {
+      return call.cancellation;
+    }
+    if (retry) return await retryFailure(retry, registration, call);
+    if (delayMs === undefined) return finalFailure(error);
+    call.end();
+    return passingFailure((error as Error).name, error, delayMs);
+  } catch (broken) {
+    return finalFailure(broken);
+  }
 }
 
-function isCancellation(error: unknown, signal: AbortSignal): boolean {
-  if (!signal.aborted) return false;
+function isAbort(error: unknown): boolean {
   return (
     error instanceof CancelledFailure || (error instanceof Error && error.name === 'AbortError')
   );
@@ -123,7 +146,6 @@ async function retryFailure(
   { name, task }: Registration,
   call: DurableCall,
 ): Promise<Error> {
-  // an error in the options that the task gave to retry() must not be lost for the error it reports
   const delayMs = durationMs(countdown ?? task.retryDelay, `task '${name}': retry(): countdown`);
   const limit = maxRetries === undefined ? task.maxRetries : maxRetries;
   if (limit !== null && call.beat.retries >= limit)
@@ -132,7 +154,7 @@ async function retryFailure(
     { err: reason, retries: call.beat.retries },
     `Task '${name}' runs again in ${delayMs / 1_000} s`,
   );
-  const error = reason instanceof Error ? reason : new Error(String(reason));
+  const error = reason instanceof Error ? reason : new Error(readError(reason).message);
   await enterTask(task, call, () => runHook(task, 'onRetry', () => task.onRetry(error, call)));
   call.beat.retries += 1;
   call.end();

@@ -25,22 +25,13 @@ export function addRoutinesCommand(program: Command): void {
 export function printRoutines(rows: readonly RoutineRow[]): void {
   printTable(
     ['ROUTINE', 'TASK', 'CRONTAB', 'ZONE', 'ON', 'NEXT'],
-    rows.map(({ name, task, crontab, timezone, enabled, next }) => [
+    rows.map(({ name, task, crontab, timezone, enabled, nextLocal }) => [
       name,
       task,
       crontab ?? '?',
       timezone,
       enabled ? 'yes' : 'no',
-      enabled && next[0] ? wallClock(next[0], timezone) : '-',
+      (enabled && nextLocal[0]) || '-',
     ]),
   );
-}
-
-function wallClock(time: Date, timeZone: string): string {
-  // the Swedish form is ISO's, with a blank for the T
-  return new Intl.DateTimeFormat('sv-SE', {
-    timeZone,
-    dateStyle: 'short',
-    timeStyle: 'short',
-  }).format(time);
 }

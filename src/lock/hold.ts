@@ -67,11 +67,13 @@ export class Hold implements HeldLock {
    * Runs `body` and releases the lock in every case. When the lock is lost, a body that does not end within 5 s is
    * left alone.
    *
-   * @throws {LockLostError} when the lock was lost meanwhile, even if the body returned or threw.
+   * @throws {LockLostError} when the lock was lost meanwhile, even if the body returned or threw, or before it began.
    */
   async during<T>(body: () => Promise<T>): Promise<T> {
     const ended = new AbortController();
     try {
+      // a grant whose reply came late may be over already
+      if (!this.isHeld()) throw this.#lossError();
       const value = await Promise.race([body(), this.#rejectAfterLoss(ended.signal)]);
       // a value computed without the lock must not pass for a result
       if (!this.isHeld()) throw this.#lossError();

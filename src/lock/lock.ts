@@ -4,7 +4,13 @@ import type { Redis } from 'ioredis';
 import { LockUnavailableError } from '../errors.ts';
 import { getTaskLogger } from '../logger.ts';
 import { Hold } from './hold.ts';
-import { connectRedis, parseRedisUrl, type NamedUrl, type RedisAddress } from './redis.ts';
+import {
+  connectRedis,
+  parseRedisUrl,
+  untilReady,
+  type NamedUrl,
+  type RedisAddress,
+} from './redis.ts';
 import { acquireScript, releaseScript } from './scripts.ts';
 import { withTimeout } from '../timeout.ts';
 
@@ -80,21 +86,29 @@ export class Locks {
     const key = `${this.#prefix}${request.lockId}`;
     const keys = { holder: `${key}:h`, fence: `${key}:f`, last: `${key}:l` };
     const meta: LockHolder = { ...request.holder, host: hostname(), pid: process.pid };
-    // taken before sending: the lease may begin at any moment after it
-    const since = { monotonic: performance.now(), wall: Date.now() };
-    const reply = acquireScript(
-      redis,
-      [keys.holder, keys.fence],
-      [
-        request.owner,
-        String(request.attempt),
-        randomUUID(),
-        String(this.#leaseMs),
-        JSON.stringify(meta),
-      ],
-    );
+    const giveUp = new AbortController();
+    let reply: Promise<unknown> | undefined;
+    let since = { monotonic: 0, wall: 0 };
+    const send = async () => {
+      // what is kept while Redis is away would be granted long after its caller has gone
+      await untilReady(redis, giveUp.signal);
+      // taken before sending: the lease may begin at any moment after it
+      since = { monotonic: performance.now(), wall: Date.now() };
+      reply = acquireScript(
+        redis,
+        [keys.holder, keys.fence],
+        [
+          request.owner,
+          String(request.attempt),
+          randomUUID(),
+          String(this.#leaseMs),
+          JSON.stringify(meta),
+        ],
+      );
+      return await reply;
+    };
     try {
-      const answer = parseReply(await withTimeout(reply, ACQUIRE_TIMEOUT_MS));
+      const answer = parseReply(await withTimeout(send(), ACQUIRE_TIMEOUT_MS));
       if (answer.kind !== 'held') return answer;
       const hold = new Hold({
         redis,
@@ -106,7 +120,8 @@ export class Locks {
       });
       return { kind: 'held', hold };
     } catch (error) {
-      this.#releaseLateGrant(redis, keys, reply);
+      giveUp.abort(error);
+      if (reply) this.#releaseLateGrant(redis, keys, reply);
       throw new LockUnavailableError(
         `lock '${request.lockId}': Redis at ${this.#address.shown} cannot be used: ${reason(error)}`,
         {

@@ -26,6 +26,15 @@ export function parseRedisUrl({ url, where }: NamedUrl): RedisAddress {
       },
     );
   }
+  // ioredis would send another path as it is, and end the process at the server's refusal
+  if (!/^\/?\d*$/.test(parsed.pathname)) {
+    throw new ConfigError(
+      `${where}: expected a database number after the port, got '${parsed.pathname.slice(1)}'`,
+      {
+        hint: 'Write for example redis://localhost:6379/1, or nothing for database 0.',
+      },
+    );
+  }
   return { url, where, shown: `${parsed.hostname}:${parsed.port === '' ? '6379' : parsed.port}` };
 }
 
@@ -46,10 +55,43 @@ export function connectRedis(address: RedisAddress): Redis {
     if (!away)
       logger.warn({ err: error }, `Redis at ${address.shown} cannot be reached; trying again`);
     away = true;
+    // ioredis would go on in database 0, where others may hold the same locks
+    if (error.message.includes('DB index')) redis.disconnect();
   });
   redis.on('ready', () => {
     if (away) logger.info(`Redis at ${address.shown} is back`);
     away = false;
   });
   return redis;
+}
+
+/**
+ * Resolves when commands are sent at once instead of being kept until the connection is back; rejects when it has
+ * ended for good, or when `signal` aborts.
+ */
+export async function untilReady(redis: Redis, signal: AbortSignal): Promise<void> {
+  if (redis.status === 'ready') return;
+  const done = new AbortController();
+  const { promise, resolve, reject } = withResolvers();
+  const onEnd = () => reject(new Error('the connection has ended'));
+  redis.on('ready', resolve).on('end', onEnd);
+  signal.addEventListener('abort', () => reject(signal.reason as Error), { signal: done.signal });
+  try {
+    if (redis.status === 'end') onEnd();
+    await promise;
+  } finally {
+    redis.off('ready', resolve).off('end', onEnd);
+    done.abort();
+  }
+}
+
+// Promise.withResolvers() comes with Node 22
+function withResolvers() {
+  let resolve: () => void = () => {};
+  let reject: (error: Error) => void = () => {};
+  const promise = new Promise<void>((onResolve, onReject) => {
+    resolve = onResolve;
+    reject = onReject;
+  });
+  return { promise, resolve, reject };
 }

@@ -2,6 +2,7 @@ import { Worker, type NativeConnection } from '@temporalio/worker';
 import type { WorkerLife } from '../activities/worker-life.ts';
 import type { Sedano } from '../app.ts';
 import { loadWorkflowBundle } from './bundle.ts';
+import { MAX_TIMER_MS } from '../duration.ts';
 import { getTaskLogger } from '../logger.ts';
 import { withTimeout } from '../timeout.ts';
 
@@ -73,9 +74,13 @@ export class WorkerOfApp implements RunningWorker {
     const { life, graceMs } = this.#parts;
     life.stop();
     this.#shutdown();
-    this.#graceTimer ??= setTimeout(() => life.abandon(), graceMs);
+    this.#graceTimer ??= setTimeout(() => life.abandon(), Math.min(graceMs, MAX_TIMER_MS));
     if (cold) life.abandon();
-    await this.done;
+    try {
+      await this.done;
+    } finally {
+      clearTimeout(this.#graceTimer);
+    }
   }
 
   #shutdown(): void {

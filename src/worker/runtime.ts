@@ -1,5 +1,11 @@
 import { IllegalStateError } from '@temporalio/common';
-import { Runtime, type LogLevel, type LogMetadata, type Logger } from '@temporalio/worker';
+import {
+  makeTelemetryFilterString,
+  Runtime,
+  type LogLevel,
+  type LogMetadata,
+  type Logger,
+} from '@temporalio/worker';
 import { getTaskLogger } from '../logger.ts';
 
 let installed = false;
@@ -10,7 +16,15 @@ export function installRuntime(): void {
   installed = true;
   try {
     // Temporal would otherwise swallow the first SIGINT; whoever runs the worker decides what a signal means
-    Runtime.install({ shutdownSignals: [], logger: sdkLogger(), workerHeartbeatInterval: '5s' });
+    Runtime.install({
+      shutdownSignals: [],
+      logger: sdkLogger(),
+      // else the native part writes its own lines to standard output
+      telemetryOptions: {
+        logging: { forward: {}, filter: makeTelemetryFilterString({ core: 'WARN' }) },
+      },
+      workerHeartbeatInterval: '5s',
+    });
   } catch (error) {
     // the program has workers of its own, and has set it up for them
     if (!(error instanceof IllegalStateError)) throw error;

@@ -48,6 +48,8 @@ export async function startWorker(
   const graceMs = durationMs(grace, 'worker: grace');
   installRuntime();
   await app.loadTasks();
+  // a wrong address would otherwise fail accepted calls, one by one
+  if (app.tasks.some(({ exclusive }) => exclusive)) await app.locks();
   const connection = await connect(app);
   try {
     await createMissingRoutines(app);

@@ -16,9 +16,10 @@ export class PrivateRedis implements AsyncDisposable {
     this.#process = process;
   }
 
-  static async start(): Promise<PrivateRedis> {
+  /** @param flags more of redis-server's options */
+  static async start(flags: string[] = []): Promise<PrivateRedis> {
     const port = await freePort();
-    return new PrivateRedis(port, await spawnRedis(port));
+    return new PrivateRedis(port, await spawnRedis(port, flags));
   }
 
   freeze(): void {
@@ -46,8 +47,18 @@ export class PrivateRedis implements AsyncDisposable {
   }
 }
 
-async function spawnRedis(port: number): Promise<ChildProcess> {
-  const args = ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'];
+async function spawnRedis(port: number, flags: string[] = []): Promise<ChildProcess> {
+  const args = [
+    '--port',
+    String(port),
+    '--bind',
+    '127.0.0.1',
+    '--save',
+    '',
+    '--appendonly',
+    'no',
+    ...flags,
+  ];
   const child = spawn('redis-server', args, { stdio: ['ignore', 'pipe', 'inherit'] });
   let output = '';
   for await (const chunk of child.stdout) {
