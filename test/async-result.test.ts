@@ -272,7 +272,7 @@ test('currentTask().retry() runs the task again, with its own countdown and limi
     assert.equal(await (await polite.delay(2)).get(), 3);
     await assert.rejects((await polite.delay(1)).get(), {
       name: 'TaskFailedError',
-      message: "task 'polite' asked to be run again, but it was 1 times already (maxRetries)",
+      message: "task 'polite' asked to be run again, but maxRetries is 1",
     });
   });
 });

@@ -28,6 +28,7 @@ const REDIS_BACKOFF_MAX_MS = 30_000;
  * The activity of one task. Its result is the task's; whatever the task throws is turned into a failure that either
  * ends the call or lets Temporal start the next attempt.
  *
+ * @param life of the worker that runs it
  */
 export function createExecute(
   registration: Registration,
@@ -97,8 +98,9 @@ async function failureOf(
   call: DurableCall,
 ): Promise<Error> {
   try {
-    const retry = retryOptions(error, registration);
     const delayMs = waitMs(error, registration, call);
+    // what is not the task's own error costs it no retry, even where autoretryFor names every Error
+    const retry = delayMs === undefined ? retryOptions(error, registration) : undefined;
     // a revoked call is not run again, whatever its code has thrown
     if (call.cancellation && (retry || delayMs !== undefined || isAbort(error))) {
       return call.cancellation;
@@ -163,7 +165,5 @@ async function retryFailure(
 
 function outOfRetries(reason: unknown, name: string, limit: number): unknown {
   if (!(reason instanceof RetryRequest)) return reason;
-  return new SedanoError(
-    `task '${name}' asked to be run again, but it was ${limit} times already (maxRetries)`,
-  );
+  return new SedanoError(`task '${name}' asked to be run again, but maxRetries is ${limit}`);
 }
