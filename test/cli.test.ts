@@ -432,9 +432,13 @@ test('routines are listed with their next times, once a worker has created them'
       '',
     ].join('\n'),
   );
-  const rows = JSON.parse(json.stdout) as { name: string; next: string[] }[];
+  const rows = JSON.parse(json.stdout) as { next: string[]; nextLocal: string[] }[];
   assert.deepEqual(
-    rows.map(({ next, ...row }) => ({ ...row, times: next.length })),
+    rows.map(({ next, nextLocal, ...row }) => ({
+      ...row,
+      times: next.length,
+      local: nextLocal.map((time) => time.slice(11)),
+    })),
     [
       {
         name: 'sums',
@@ -443,6 +447,7 @@ test('routines are listed with their next times, once a worker has created them'
         timezone: 'Europe/Rome',
         enabled: true,
         times: 10,
+        local: Array<string>(10).fill('12:00'),
       },
       {
         name: 'waits',
@@ -451,6 +456,7 @@ test('routines are listed with their next times, once a worker has created them'
         timezone: 'Europe/Rome',
         enabled: false,
         times: 10,
+        local: Array<string>(10).fill('03:30'),
       },
     ],
   );
