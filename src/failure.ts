@@ -14,6 +14,9 @@ export const RETRY_TYPE = 'RetryRequest';
 /** The failure type of a call whose task no longer runs, since it killed its worker too often. */
 export const CRASHED_TYPE = 'TaskCrashedError';
 
+/** When a call of a task that a worker does not know is offered again. */
+export const UNKNOWN_TASK_RETRY_MS = 2_000;
+
 const MAX_TEXT_BYTES = 4_096;
 const MAX_CAUSES = 5;
 

@@ -9,7 +9,8 @@ import {
   type FinalState,
   type TaskCall,
 } from 'sedano';
-import { testApp, withWorker } from './helpers/harness.ts';
+import { startWorker } from 'sedano/worker';
+import { latch, testApp, uniqueName, withWorker } from './helpers/harness.ts';
 
 class Multiply extends BaseTask {
   override readonly name = 'multiply';
@@ -336,4 +337,35 @@ test('opening is lazy: an app that never calls closes at once', async () => {
   const app = new Sedano('lazy', { redis: 'redis://127.0.0.1:1' });
   await app.close();
   await app.close();
+});
+
+test('a worker that stops cold does not wait for a hook; another worker runs it', async () => {
+  const name = uniqueName('test');
+  const [began, ran] = [latch(), latch()];
+  const define = (onFailure: () => Promise<void>) => {
+    const app = new Sedano(name);
+    class Fails extends BaseTask {
+      override readonly name = 'fails';
+      override async run(): Promise<void> {
+        throw new RangeError('failed');
+      }
+      override async onFailure(): Promise<void> {
+        await onFailure();
+      }
+    }
+    app.register(new Fails());
+    return app;
+  };
+  await using first = define(async () => {
+    began.open();
+    await latch().promise;
+  });
+  await using second = define(async () => ran.open());
+  const worker = await startWorker(first);
+  const result = await first.sendTask('fails');
+  await began.promise;
+  await worker.stop({ cold: true });
+  await using _other = await startWorker(second);
+  await ran.promise;
+  await assert.rejects(result.get(), { message: 'failed' });
 });

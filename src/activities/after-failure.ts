@@ -2,13 +2,19 @@ import { Context } from '@temporalio/activity';
 import type { Sedano } from '../app.ts';
 import { readBeat } from '../beat.ts';
 import { enterTask } from '../current-task.ts';
-import { TaskCrashedError, TaskFailedError, TaskRevokedError } from '../errors.ts';
+import {
+  TaskCrashedError,
+  TaskFailedError,
+  TaskNotRegisteredError,
+  TaskRevokedError,
+} from '../errors.ts';
 import { getTaskLogger } from '../logger.ts';
-import { CRASHED_TYPE } from '../failure.ts';
+import { CRASHED_TYPE, passingFailure, UNKNOWN_TASK_RETRY_MS } from '../failure.ts';
 import type { Registration } from '../registry.ts';
 import { DurableCall } from './durable-call.ts';
 import { HEARTBEAT_MS } from './execute.ts';
 import { runHook } from './hooks.ts';
+import type { WorkerLife } from './worker-life.ts';
 
 /** What the workflow tells of a call that failed or was revoked. */
 export interface FailedCall {
@@ -22,28 +28,35 @@ export interface FailedCall {
  * The activity that runs a task's `onFailure` and `afterReturn` once its call has failed or was revoked: after the
  * call's last attempt, in any worker of the queue, so also when the attempt's own worker died.
  */
-export function createAfterFailure(app: Sedano): (failed: FailedCall) => Promise<void> {
+export function createAfterFailure(
+  app: Sedano,
+  life: WorkerLife,
+): (failed: FailedCall) => Promise<void> {
   return async ({ task: name, args, state, error: text }) => {
     const registration = app.registered(name);
-    if (!registration) {
-      getTaskLogger('sedano').warn(
-        { task: name },
-        `No hooks run for task '${name}': this worker does not know it`,
-      );
-      return;
-    }
+    if (!registration) return refuseUnknown(name, state);
     const context = Context.current();
     const call = new DurableCall(registration, { context, args, beat: readBeat(undefined) });
-    const error = toError(text, call.id);
+    const ended = { state, error: toError(text, call.id), call };
+    const hooks = () => enterTask(registration.task, call, () => runHooks(registration, ended));
     const timer = setInterval(() => context.heartbeat(), HEARTBEAT_MS);
     try {
-      await enterTask(registration.task, call, () =>
-        runHooks(registration, { state, error, call }),
-      );
+      await life.during(call, () => Promise.race([hooks(), call.interrupted]));
+    } catch (error) {
+      // the worker stops: another one runs the hooks
+      throw passingFailure('WorkerStopped', error, 1);
     } finally {
       clearInterval(timer);
     }
   };
+}
+
+/** A task that failed has been run, so another worker knows it; one that was revoked may be known to none. */
+function refuseUnknown(taskName: string, state: FailedCall['state']): void {
+  const message = `this worker does not know the task '${taskName}', so it cannot run its hooks`;
+  if (state === 'REVOKED') return getTaskLogger('sedano').warn({ task: taskName }, message);
+  const error = new TaskNotRegisteredError(message, { taskName });
+  throw passingFailure(error.name, error, UNKNOWN_TASK_RETRY_MS);
 }
 
 interface Ended {

@@ -2,12 +2,10 @@ import { Context } from '@temporalio/activity';
 import type { Sedano } from '../app.ts';
 import { readBeat } from '../beat.ts';
 import { TaskNotRegisteredError } from '../errors.ts';
-import { passingFailure } from '../failure.ts';
+import { passingFailure, UNKNOWN_TASK_RETRY_MS } from '../failure.ts';
 import { createAfterFailure } from './after-failure.ts';
 import { createExecute } from './execute.ts';
 import type { WorkerLife } from './worker-life.ts';
-
-const UNKNOWN_TASK_RETRY_MS = 2_000;
 
 /** The activities of a worker: one for each task under its name, `default` for unknown ones, and `afterFailure`. */
 export function createActivities(
@@ -18,7 +16,7 @@ export function createActivities(
   return {
     ...Object.fromEntries(tasks),
     default: refuseUnknownTask,
-    afterFailure: createAfterFailure(app),
+    afterFailure: createAfterFailure(app, life),
   };
 }
 
