@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import { Redis } from 'ioredis';
 import { BaseTask, Sedano } from 'sedano';
 import { Program, testApp, uniqueName, withWorker } from './helpers/harness.ts';
 
@@ -107,15 +108,15 @@ test('a killed inline holder frees its lock within the lease', async () => {
   );
   assert.equal(await other.run(), 'exclusive already running!');
   await holder.kill('SIGKILL');
-  const killedAt = performance.now();
-  let answer = await other.run();
-  while (answer !== 'ran') {
-    assert.ok(performance.now() - killedAt < 10_000, 'never freed');
+  const redis = new Redis(process.env['REDIS_URL'] ?? 'redis://localhost:6379');
+  const leftMs = await redis.pttl(`{sedano:${crash.app.name}}:v1:exclusive:h`);
+  redis.disconnect();
+  assert.ok(leftMs > 0 && leftMs <= 3_000, `the lease of 3 s has ${leftMs} ms left`);
+  const deadline = Date.now() + 30_000;
+  while ((await other.run()) !== 'ran') {
+    assert.ok(Date.now() < deadline, 'never freed');
     await delay(50);
-    answer = await other.run();
   }
-  // the lease of 3 s, with room for a busy machine
-  assert.ok(performance.now() - killedAt < 6_000);
 });
 
 test('the first signal lets running calls finish, and the worker leaves with exit code 0', async () => {

@@ -11,7 +11,7 @@ import { PrivateRedis } from './helpers/private-redis.ts';
 const URL = process.env['REDIS_URL'] ?? 'redis://localhost:6379';
 
 /** Locks of an app of their own; each with a connection of its own, as two processes have. */
-function openLocks({ app = uniqueName('locks'), url = URL, leaseMs = 1_000 } = {}) {
+function openLocks({ app = uniqueName('locks'), url = URL, leaseMs = 2_000 } = {}) {
   const locks = new Locks({ app, url: { url, where: 'REDIS_URL' }, leaseMs });
   return { app, locks, prefix: `{sedano:${app}}:v1:`, [Symbol.dispose]: () => locks.close() };
 }
@@ -47,7 +47,7 @@ test('a second owner is told who holds the lock, and gets it after its release',
   assert.equal(answer.kind, 'busy');
   assert.equal(answer.holder.id, 'id-of-a');
   assert.equal(answer.holder.pid, process.pid);
-  assert.ok(answer.leftMs > 0 && answer.leftMs <= 1_000);
+  assert.ok(answer.leftMs > 0 && answer.leftMs <= 2_000);
   await first.release();
   assert.equal(first.isHeld(), false);
   const second = await held(b.locks, 'b');
@@ -76,7 +76,7 @@ test('a lock is renewed for as long as it is held', async () => {
   using a = openLocks();
   using b = openLocks({ app: a.app });
   const hold = await held(a.locks, 'a');
-  for (let look = 0; look < 8; look++) {
+  for (let look = 0; look < 10; look++) {
     await delay(300);
     assert.equal((await b.locks.acquire(request('b'))).kind, 'busy');
     assert.ok(hold.isHeld());
@@ -97,26 +97,24 @@ test('a lock whose key was deleted is lost within a third of its lease', async (
   await hold.release();
 });
 
-test('while Redis is frozen the holder knows before its lease has ended', async () => {
+test('while Redis is frozen the holder learns by its own clock that its lease is over', async () => {
   await using server = await PrivateRedis.start();
   using a = openLocks({ url: server.url, leaseMs: 1_500 });
-  const began = performance.now();
   const hold = await held(a.locks, 'a');
   const loss = lost(hold);
   server.freeze();
+  // told while Redis still answers nobody, so before anybody else can be granted the lock
   const error = await loss;
-  const ms = performance.now() - began;
-  server.thaw();
   assert.equal(error.message, "lock 'L' was lost: its lease ended before it could be renewed");
-  // the first renewal may have been answered before the freeze
-  assert.ok(ms < 1_500 + 500, `told after ${ms} ms`);
+  assert.equal(hold.isHeld(), false);
+  server.thaw();
   await hold.release();
 });
 
 test('after a stall of the event loop isHeld() is false at once', async () => {
   using a = openLocks();
   const hold = await held(a.locks, 'a');
-  const end = performance.now() + 1_100;
+  const end = performance.now() + 2_100;
   while (performance.now() < end);
   assert.equal(hold.isHeld(), false);
   await hold.release();
@@ -126,7 +124,7 @@ test('during() refuses a value that was computed without the lock', async () => 
   using a = openLocks();
   const hold = await held(a.locks, 'a');
   const stall = async () => {
-    const end = performance.now() + 1_100;
+    const end = performance.now() + 2_100;
     while (performance.now() < end);
     return 'value';
   };
@@ -142,7 +140,7 @@ test('a grant whose reply comes after its lease enters no body', async () => {
   await (await held(a.locks, 'warm up')).release();
   server.freeze();
   const late = held(a.locks, 'a');
-  await delay(1_100);
+  await delay(2_100);
   server.thaw();
   let entered = false;
   const hold = await late;
