@@ -27,7 +27,7 @@ export interface GetOptions {
 
 /** How `revoke()` ends a call. */
 export interface RevokeOptions {
-  /** End it at once, without the task's code and hooks having a say; its lock is freed at its next heartbeat. @default false */
+  /** End it at once, without the task's code and hooks having a say; its code keeps its lock until it ends. @default false */
   terminate?: boolean;
 }
 

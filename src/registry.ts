@@ -69,10 +69,6 @@ export class Registry {
   all(): Registration[] {
     return [...this.#byName.values()];
   }
-
-  names(): string[] {
-    return [...this.#byName.keys()].toSorted();
-  }
 }
 
 // `default` and `afterFailure` are activities of every worker

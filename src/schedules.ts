@@ -9,12 +9,9 @@ import {
 import type { Sedano } from './app.ts';
 import { toCalendarSpec } from './crontab/calendar-spec.ts';
 import { ConfigError } from './errors.ts';
-import { toJsonArguments, type Json } from './json.ts';
+import { toJsonArguments } from './json.ts';
 import { getTaskLogger } from './logger.ts';
 import type { Routine } from './routine.ts';
-
-/** What the code says of a routine, as its schedule's memo keeps it. */
-type RoutineRecord = { [field: string]: Json };
 
 const MEMO_VERSION = 1;
 
@@ -138,44 +135,37 @@ function toSchedule(app: Sedano, name: string, routine: Routine): ScheduleOption
   const code = toRecord(app, routine);
   return {
     scheduleId: id,
-    spec: { calendars: [toCalendarSpec(routine.schedule)], timezone: timezoneOf(app, routine) },
+    spec: { calendars: [toCalendarSpec(routine.schedule)], timezone: code.timezone },
     action: {
       type: 'startWorkflow',
       workflowType: routine.task,
       workflowId: id,
-      taskQueue: queueOf(app, routine),
-      args: toJsonArguments(routine.args ?? [], `task '${routine.task}'`),
+      taskQueue: code.queue,
+      args: code.args,
       // what the code last said: the only memo that can be changed later
       memo: { sedano: { code, edits: [] } },
     },
     // one run for all that fell into an outage of the server, as Celery's beat does
     policies: { overlap: ScheduleOverlapPolicy.SKIP, catchupWindow: '365 days' },
-    state: { paused: !(routine.enabled ?? true), note: '' },
+    state: { paused: !code.enabled, note: '' },
     // whose it is and what the code said at its birth: written once
     memo: { sedano: { v: MEMO_VERSION, app: app.name, routine: name, hash: hash(code), code } },
   };
 }
 
-function toRecord(app: Sedano, routine: Routine): RoutineRecord {
+/** What the code says of a routine, as its schedule's memos keep it. */
+function toRecord(app: Sedano, routine: Routine) {
   return {
     task: routine.task,
     schedule: routine.schedule.toString(),
-    timezone: timezoneOf(app, routine),
+    timezone: routine.timezone ?? app.options.timezone,
     args: toJsonArguments(routine.args ?? [], `task '${routine.task}'`),
-    queue: queueOf(app, routine),
+    queue: routine.queue ?? app.registered(routine.task)?.task.queue ?? app.options.queue,
     enabled: routine.enabled ?? true,
     description: routine.description ?? '',
   };
 }
 
-function timezoneOf(app: Sedano, routine: Routine): string {
-  return routine.timezone ?? app.options.timezone;
-}
-
-function queueOf(app: Sedano, routine: Routine): string {
-  return routine.queue ?? app.registered(routine.task)?.task.queue ?? app.options.queue;
-}
-
-function hash(record: RoutineRecord): string {
+function hash(record: object): string {
   return createHash('sha256').update(JSON.stringify(record)).digest('hex').slice(0, 16);
 }

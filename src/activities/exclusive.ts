@@ -53,7 +53,7 @@ export async function runExclusively(
         throw new Wait(`lock '${lockId}' is held by call '${answer.holder.id}'`, answer.leftMs);
       }
       const message = alreadyRunning(exclusive.taskName);
-      call.logger.warn({ task: name, taskId: call.id, holder: answer.holder }, message);
+      call.logger.warn({ holder: answer.holder }, message);
       return message;
     }
     case 'takeover':

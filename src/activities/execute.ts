@@ -39,11 +39,17 @@ export function createExecute(
     const beat = readBeat(context.info.heartbeatDetails);
     const call = new DurableCall(registration, { context, args, beat });
     assertCrashBudget(registration, call);
+    const attempt = async () => {
+      try {
+        return await life.during(call, () => run(registration, call));
+      } catch (error) {
+        throw await failureOf(error, registration, call);
+      }
+    };
     const timer = setInterval(() => call.heartbeat(), HEARTBEAT_MS);
     try {
-      return await life.during(call, () => run(registration, call));
-    } catch (error) {
-      throw await failureOf(error, registration, call);
+      // the whole attempt, so that every line of the log carries the call's id
+      return await enterTask(registration.task, call, attempt);
     } finally {
       clearInterval(timer);
     }
@@ -67,10 +73,8 @@ async function run(registration: Registration, call: DurableCall): Promise<unkno
     call.beat.begun = true;
     call.beat.waits = 0;
     call.heartbeat();
-    return await enterTask(task, call, async () => {
-      await task.beforeStart(call);
-      return await body(...call.args);
-    });
+    await task.beforeStart(call);
+    return await body(...call.args);
   };
   const interruptible = () => Promise.race([section(), call.interrupted]);
   const value = exclusive
@@ -88,7 +92,7 @@ async function runEndHooks(task: BaseTask, result: unknown, call: DurableCall): 
     await runHook(task, 'afterReturn', () => task.afterReturn('SUCCESS', result, call));
   };
   const stopped = call.interrupted.catch(() => {});
-  await enterTask(task, call, () => Promise.race([hooks(), stopped]));
+  await Promise.race([hooks(), stopped]);
 }
 
 /** The failure that `error` becomes. It never throws: whatever went wrong, the attempt ends with a failure of ours. */
@@ -157,7 +161,7 @@ async function retryFailure(
     `Task '${name}' runs again in ${delayMs / 1_000} s`,
   );
   const error = reason instanceof Error ? reason : new Error(readError(reason).message);
-  await enterTask(task, call, () => runHook(task, 'onRetry', () => task.onRetry(error, call)));
+  await runHook(task, 'onRetry', () => task.onRetry(error, call));
   call.beat.retries += 1;
   call.end();
   return passingFailure(RETRY_TYPE, reason, delayMs);

@@ -59,13 +59,11 @@ export class WorkerOfApp implements RunningWorker {
     const { workers, connection } = this.#parts;
     try {
       await Promise.all(workers.map((worker) => worker.run()));
-      clearTimeout(this.#graceTimer);
       await recordEnds(this.#parts);
     } catch (error) {
       this.#shutdown();
       throw error;
     } finally {
-      clearTimeout(this.#graceTimer);
       await connection.close();
     }
   }
