@@ -5,11 +5,15 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
 import { currentTask, Sedano, type AsyncResult } from 'sedano';
 import { startWorker } from 'sedano/worker';
+import { TestSmtp } from '../test/helpers/smtp.ts';
 
 const [version = 'unreleased'] = process.argv.slice(2);
 const folder = new URL('../test/histories/', import.meta.url);
 
-await using app = new Sedano(`histories-${process.pid}`);
+await using smtp = await TestSmtp.start();
+await using app = new Sedano(`histories-${process.pid}`, {
+  mail: { smtpUrl: smtp.url, from: 'noreply@sedano.example', period: '1s' },
+});
 const succeeds = app.task({ name: 'succeeds' }, async (a: number, b: number) => a + b);
 const fails = app.task({ name: 'fails' }, async () => {
   throw withoutStack(new TypeError('as it should'));
@@ -34,6 +38,22 @@ const revoked = await waits.delay();
 while ((await revoked.state()) !== 'STARTED') await delay(50);
 await revoked.revoke();
 await record('revoked', revoked);
+await record('mail', await mail());
+
+/** The workflow of a mail, and of one that repeats it. */
+async function mail(): Promise<AsyncResult> {
+  const hello = { to: 'owner@bank.example', subject: 'Hello', text: 'Hello' };
+  await app.sendMail(hello);
+  await smtp.received(1);
+  await app.sendMail(hello);
+  await smtp.received(2);
+  const query = `WorkflowType = '__mail' AND TaskQueue = '${app.name}'`;
+  for (;;) {
+    for await (const { workflowId, runId } of app.client.temporal.workflow.list({ query })) {
+      return app.result(workflowId, { runId });
+    }
+  }
+}
 
 /** A stack would carry the paths of one machine into the history. */
 function withoutStack(error: Error): Error {

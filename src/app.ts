@@ -2,17 +2,14 @@ import { readdir } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { AsyncResult } from './async-result.ts';
-import {
-  assertKeys,
-  redisUrl,
-  resolveAppOptions,
-  type AppOptions,
-  type ResolvedAppOptions,
-} from './config.ts';
+import { assertKeys } from './checks.ts';
+import { redisUrl, resolveAppOptions, type AppOptions, type ResolvedAppOptions } from './config.ts';
 import { ConfigError, SedanoError } from './errors.ts';
 import { decoratedExclusive } from './exclusive.ts';
 import { runInline } from './inline.ts';
 import type { Locks } from './lock/lock.ts';
+import type { Mail, MailOptions } from './mail/mail.ts';
+import { postMail } from './mail/post.ts';
 import { callSite, Registry, type Registration } from './registry.ts';
 import { assertRoutine, type Routine } from './routine.ts';
 import { listRoutines, type RoutineRow } from './schedules.ts';
@@ -184,6 +181,18 @@ export class Sedano implements AsyncDisposable {
    */
   result<Result = unknown>(id: string, options: { runId?: string } = {}): AsyncResult<Result> {
     return this.client.result<Result>(id, options.runId);
+  }
+
+  /**
+   * Hands a mail over to be sent by a worker, which tries for a day; one that repeats is sent once in a period, with a
+   * count. Without `mail.smtpUrl` its subject is logged instead. Inside a task what the task's `redact` names is taken
+   * out, and the same call never counts twice.
+   *
+   * @throws {ConfigError} when an address is none.
+   * @throws {TemporalUnavailableError} when no server answers within 5 s.
+   */
+  async sendMail(mail: Mail, options: MailOptions = {}): Promise<void> {
+    await postMail(this, mail, options);
   }
 
   /** The client, which connects at its first request. */

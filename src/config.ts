@@ -1,8 +1,14 @@
 import { loadClientConnectConfig, type ClientConnectConfig } from '@temporalio/envconfig';
+import { assertKeys, assertTexts } from './checks.ts';
 import { assertTimezone } from './crontab/zone.ts';
 import { durationMs, type Duration } from './duration.ts';
 import { readDevFile } from './embedded/dev-file.ts';
 import { ConfigError } from './errors.ts';
+import {
+  resolveMailOptions,
+  type MailSettings,
+  type ResolvedMailSettings,
+} from './mail/settings.ts';
 
 /** What an app can be told. */
 export interface AppOptions {
@@ -18,6 +24,8 @@ export interface AppOptions {
     /** How long a lock outlives a holder that died; it is renewed three times as often. 1s to 1h. @default '30s' */
     lease?: Duration;
   };
+  /** How mails are sent. @default what would be mailed is logged, without its text */
+  mail?: MailSettings;
 }
 
 export interface ResolvedAppOptions {
@@ -26,6 +34,7 @@ export interface ResolvedAppOptions {
   timezone: string;
   redis: string | undefined;
   leaseMs: number;
+  mail: ResolvedMailSettings;
 }
 
 const MIN_LEASE_MS = 1_000;
@@ -39,7 +48,7 @@ export function resolveAppOptions(name: string, options: AppOptions): ResolvedAp
       `app name: expected 1 to 100 printable characters without '/', got ${JSON.stringify(name)}`,
     );
   }
-  assertKeys(options, ['queue', 'namespace', 'timezone', 'redis', 'lock'], where);
+  assertKeys(options, ['queue', 'namespace', 'timezone', 'redis', 'lock', 'mail'], where);
   assertTexts(options, ['queue', 'namespace', 'redis'], where);
   assertKeys(options.lock ?? {}, ['lease'], `${where}: lock`);
   const leaseMs = durationMs(options.lock?.lease ?? '30s', `${where}: lock.lease`);
@@ -54,42 +63,8 @@ export function resolveAppOptions(name: string, options: AppOptions): ResolvedAp
     timezone,
     redis: options.redis,
     leaseMs,
+    mail: resolveMailOptions(options.mail ?? {}, `${where}: mail`),
   };
-}
-
-/** @throws {ConfigError} naming a key that is not among `allowed`. */
-export function assertKeys(options: object, allowed: readonly string[], where: string): void {
-  // JavaScript callers pass anything
-  if (typeof options !== 'object' || (options as unknown) === null) {
-    throw new ConfigError(
-      `${where}: expected an object, got ${JSON.stringify(options) ?? typeof options}`,
-    );
-  }
-  for (const key of Object.keys(options)) {
-    if (!allowed.includes(key)) {
-      throw new ConfigError(
-        `${where}: unknown option '${key}', expected one of ${allowed.join(', ')}`,
-      );
-    }
-  }
-}
-
-/** @throws {ConfigError} naming a key that is given and is not a text with something in it. */
-export function assertTexts(options: object, keys: readonly string[], where: string): void {
-  for (const key of keys) {
-    const value: unknown = Reflect.get(options, key);
-    if (value === undefined || (typeof value === 'string' && value !== '')) continue;
-    throw new ConfigError(`${where}: ${key}: expected a text, got ${JSON.stringify(value)}`);
-  }
-}
-
-/** @throws {ConfigError} when it is not a whole number from `least` up. */
-export function assertCount(value: unknown, least: number, where: string): void {
-  if (!Number.isInteger(value) || Number(value) < least) {
-    throw new ConfigError(
-      `${where}: expected a whole number from ${least} up, got ${JSON.stringify(value)}`,
-    );
-  }
 }
 
 /** Where Temporal is, for a client or a worker. */

@@ -4,6 +4,7 @@ import { SedanoError } from './errors.ts';
 import { bindExclusiveGuard } from './exclusive.ts';
 import type { HeldLock } from './lock/lock.ts';
 import { bindLoggerContext, type TaskLogger } from './logger.ts';
+import { Redactor } from './redactor.ts';
 import type { BaseTask } from './task.ts';
 
 /** How a task asks to be run again. */
@@ -65,6 +66,7 @@ export class RetryRequest extends SedanoError {
 interface Entered {
   task: BaseTask;
   current: CurrentTask;
+  redactor: Redactor | undefined;
 }
 
 const storage = new AsyncLocalStorage<Entered>();
@@ -86,7 +88,19 @@ export function currentTask(): CurrentTask {
 
 /** Runs `code` as the body of this call of this task. */
 export function enterTask<T>(task: BaseTask, current: CurrentTask, code: () => T): T {
-  return storage.run({ task, current }, code);
+  const { redact } = task;
+  const redactor = redact.length === 0 ? undefined : new Redactor(redact, current.args);
+  return storage.run({ task, current, redactor }, code);
+}
+
+/** The call that runs; undefined outside of a task. */
+export function runningCall(): CurrentTask | undefined {
+  return storage.getStore()?.current;
+}
+
+/** What takes the secrets of the call that runs out of a text; undefined when it has none. */
+export function runningRedactor(): Redactor | undefined {
+  return storage.getStore()?.redactor;
 }
 
 bindExclusiveGuard((task) => {
@@ -95,5 +109,7 @@ bindExclusiveGuard((task) => {
 });
 bindLoggerContext(() => {
   const entered = storage.getStore();
-  return entered === undefined ? {} : { task: entered.current.name, taskId: entered.current.id };
+  if (entered === undefined) return { fields: {} };
+  const { current, redactor } = entered;
+  return { fields: { task: current.name, taskId: current.id }, redactor };
 });

@@ -1,4 +1,4 @@
-import { assertKeys, assertTexts } from './config.ts';
+import { assertKeys, assertTexts } from './checks.ts';
 import { ConfigError } from './errors.ts';
 import type { BaseTask } from './task.ts';
 

@@ -7,6 +7,7 @@ import {
   TimeoutFailure,
   type Duration as TemporalDuration,
 } from '@temporalio/common';
+import { runningRedactor } from './current-task.ts';
 import { TaskCrashedError, TaskFailedError, TaskRevokedError, type TaskError } from './errors.ts';
 
 /** The failure type of an attempt whose task asked to be run again. */
@@ -53,15 +54,17 @@ function textFailure(
   seen: unknown[] = [],
 ): ApplicationFailure {
   const { name, message, stack, cause } = readError(error);
+  // before anything is cut, which could leave half of a secret
+  const shown = (text: string) => cut(runningRedactor()?.text(text) ?? text);
   const deeper = [...seen, error];
   const follows = cause !== undefined && !deeper.includes(cause) && deeper.length < MAX_CAUSES;
   const failure = ApplicationFailure.create({
-    type: cut(name),
+    type: shown(name),
     ...options,
-    message: cut(message),
+    message: shown(message),
     ...(follows ? { cause: textFailure(cause, {}, deeper) } : {}),
   });
-  failure.stack = cut(stack ?? '');
+  failure.stack = shown(stack ?? '');
   return failure;
 }
 

@@ -14,6 +14,9 @@ export type {
 export { exclusiveTask } from './exclusive.ts';
 export type { ExclusiveOptions } from './exclusive.ts';
 export { NotifyAdminTaskMixin } from './notify-admin.ts';
+export type { Mail, MailOptions } from './mail/mail.ts';
+export type { MailSettings } from './mail/settings.ts';
+export type { RedactOption } from './redactor.ts';
 export type { Duration } from './duration.ts';
 export type { Json, Jsonable } from './json.ts';
 

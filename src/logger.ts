@@ -1,5 +1,6 @@
 import { pino, type DestinationStream, type Logger } from 'pino';
 import { ConfigError } from './errors.ts';
+import type { Redactor } from './redactor.ts';
 
 /** A pino logger. */
 export type TaskLogger = Logger;
@@ -7,7 +8,13 @@ export type TaskLogger = Logger;
 const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
 const FORMATS = ['text', 'json'] as const;
 
-let bindings: () => object = () => ({});
+/** What the task that runs adds to a line, and what it takes out of it. */
+interface LoggerContext {
+  fields: object;
+  redactor?: Redactor | undefined;
+}
+
+let context: () => LoggerContext = () => ({ fields: {} });
 let root: Logger | undefined;
 
 /**
@@ -21,19 +28,19 @@ export function getTaskLogger(name: string): TaskLogger {
   return root.child({ name });
 }
 
-/** Names what every line of every logger carries at the moment it is written. */
-export function bindLoggerContext(current: () => object): void {
-  bindings = current;
+/** Names what every line of every logger carries, and what none may show, at the moment it is written. */
+export function bindLoggerContext(current: () => LoggerContext): void {
+  context = current;
 }
 
 function createRoot(): Logger {
   const level = choose('SEDANO_LOG_LEVEL', LEVELS, 'info');
   const format = choose('SEDANO_LOG_FORMAT', FORMATS, process.stderr.isTTY ? 'text' : 'json');
   const stderr = pino.destination({ dest: 2, sync: true });
-  const destination = format === 'json' ? stderr : textLines(stderr);
+  const destination = redactedLines(format === 'json' ? stderr : textLines(stderr));
   const serializers = { err: (error: unknown) => errorText(error) };
   return pino(
-    { level, base: { pid: process.pid }, serializers, mixin: () => bindings() },
+    { level, base: { pid: process.pid }, serializers, mixin: () => context().fields },
     destination,
   );
 }
@@ -68,6 +75,23 @@ interface Line {
   task?: string;
   taskId?: string;
   err?: { stack?: string };
+}
+
+/** Lines without what the task's `redact` names. A line is written while the task runs that logs it. */
+function redactedLines(output: DestinationStream): DestinationStream {
+  return {
+    write(json: string) {
+      const { redactor } = context();
+      output.write(redactor === undefined ? json : redactLine(json, redactor));
+    },
+  };
+}
+
+function redactLine(json: string, redactor: Redactor): string {
+  // what pino writes by itself stays readable, whatever a task holds secret
+  const { level, time, pid, ...rest } = JSON.parse(json) as Record<string, unknown>;
+  const shown = redactor.value(rest) as object;
+  return `${JSON.stringify({ level, time, pid, ...shown })}\n`;
 }
 
 /** For people: `12:00:00.123 INFO  injecttool: Clearing sessions  (clearsessions/0190…)`. */

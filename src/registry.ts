@@ -1,7 +1,7 @@
 import { relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Sedano } from './app.ts';
-import { assertCount, assertTexts } from './config.ts';
+import { assertCount, assertTexts } from './checks.ts';
 import { durationMs } from './duration.ts';
 import { ConfigError } from './errors.ts';
 import { assertExclusiveOptions, type ExclusiveOptions } from './exclusive.ts';
@@ -115,6 +115,16 @@ function assertTask(task: BaseTask, where: string): void {
   durationMs(task.retryDelay, `${named}: retryDelay`);
   assertCount(task.maxRetries ?? 0, 0, `${named}: maxRetries`);
   assertCount(task.maxCrashes, 1, `${named}: maxCrashes`);
+  assertRedact(task.redact, `${named}: redact`);
+}
+
+function assertRedact(redact: unknown, where: string): void {
+  const names = (name: unknown) => typeof name === 'string' || Number.isInteger(name);
+  if (Array.isArray(redact) && redact.every(names)) return;
+  throw new ConfigError(
+    `${where}: expected a list of member names and positions, got ${JSON.stringify(redact)}`,
+    { hint: "For example: ['password', 1] hides members named password, and the second argument." },
+  );
 }
 
 /** The file and line that called into Sedano, as `tasks/sessions.ts:3`. */

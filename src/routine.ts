@@ -1,5 +1,5 @@
 import { assertTimezone } from './crontab/zone.ts';
-import { assertKeys, assertTexts } from './config.ts';
+import { assertKeys, assertTexts } from './checks.ts';
 import { Crontab } from './crontab/crontab.ts';
 import { ConfigError } from './errors.ts';
 import { toJsonArguments } from './json.ts';

@@ -3,6 +3,7 @@ import { currentTask } from './current-task.ts';
 import type { Duration } from './duration.ts';
 import type { ExclusiveOptions } from './exclusive.ts';
 import type { Jsonable } from './json.ts';
+import type { RedactOption } from './redactor.ts';
 import { registrationOf } from './registry.ts';
 
 /** The arguments of a task's `run`, as a tuple. */
@@ -45,6 +46,12 @@ export interface TaskOptions {
   retryDelay?: Duration;
   /** How many times the task may kill its worker before the call fails with TaskCrashedError. @default 3 */
   maxCrashes?: number;
+  /**
+   * What must not be shown: members of the arguments by name, at any depth, and arguments by position from 0. Their
+   * values are taken out of mails, of the log lines of the task and of the texts of its errors. The arguments in
+   * Temporal's history are as they were sent. @default []
+   */
+  redact?: RedactOption;
 }
 
 /** The keys of {@link TaskOptions}. */
@@ -57,6 +64,7 @@ export const TASK_OPTIONS = [
   'maxRetries',
   'retryDelay',
   'maxCrashes',
+  'redact',
 ] as const satisfies readonly (keyof TaskOptions)[];
 
 /**
@@ -71,6 +79,7 @@ export abstract class BaseTask implements TaskOptions {
   readonly maxRetries: number | null = 3;
   readonly retryDelay: Duration = '180s';
   readonly maxCrashes: number = 3;
+  readonly redact: RedactOption = [];
 
   /**
    * The task's code. On a registered task it runs inline: in this process, under the task's lock when it is
@@ -124,6 +133,7 @@ export class FunctionTask<Args extends unknown[], Result> extends BaseTask {
   override readonly maxRetries: number | null;
   override readonly retryDelay: Duration;
   override readonly maxCrashes: number;
+  override readonly redact: RedactOption;
   // assigned at registration to the inline form, as every task's run is
   readonly #code: (...args: Args) => Result;
 
@@ -136,6 +146,7 @@ export class FunctionTask<Args extends unknown[], Result> extends BaseTask {
     this.maxRetries = options.maxRetries === undefined ? 3 : options.maxRetries;
     this.retryDelay = options.retryDelay ?? '180s';
     this.maxCrashes = options.maxCrashes ?? 3;
+    this.redact = options.redact ?? [];
     this.#code = code;
   }
 

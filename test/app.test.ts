@@ -83,7 +83,7 @@ test('wrong task options are named', () => {
     testApp().task({ name: 'add', ...options }, async () => null);
   assert.throws(task({ retries: 3 }), {
     message:
-      "task 'add': unknown option 'retries', expected one of name, description, queue, exclusive, autoretryFor, maxRetries, retryDelay, maxCrashes",
+      "task 'add': unknown option 'retries', expected one of name, description, queue, exclusive, autoretryFor, maxRetries, retryDelay, maxCrashes, redact",
   });
   assert.throws(task({ maxRetries: 1.5 }), {
     message: "task 'add': maxRetries: expected a whole number from 0 up, got 1.5",
@@ -114,7 +114,7 @@ test('wrong app options are named', () => {
   });
   assert.throws(app({ timzone: 'UTC' }), {
     message:
-      "app 'shop': unknown option 'timzone', expected one of queue, namespace, timezone, redis, lock",
+      "app 'shop': unknown option 'timzone', expected one of queue, namespace, timezone, redis, lock, mail",
   });
   assert.throws(app({ lock: { lease: '10ms' } }), {
     message: "app 'shop': lock.lease: expected 1s to 1h, got 10ms",

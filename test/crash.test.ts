@@ -6,16 +6,17 @@ import { describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { BaseTask, Sedano } from 'sedano';
+import { TestSmtp } from './helpers/smtp.ts';
 import { Program, testApp, uniqueName, withWorker } from './helpers/harness.ts';
 
 const APP = 'test/fixtures/crash-app.ts';
 const CLI = 'src/cli.ts';
 
 /** The crash app in processes that can be killed, and a client of it here. */
-async function crashApp() {
+async function crashApp(more: NodeJS.ProcessEnv = {}) {
   const folder = await mkdtemp(join(tmpdir(), 'sedano-crash-'));
   const name = uniqueName('crash');
-  const env = { CRASH_APP: name, CRASH_GO: join(folder, 'go') };
+  const env = { CRASH_APP: name, CRASH_GO: join(folder, 'go'), ...more };
   const app = new Sedano(name, { lock: { lease: '3s' } });
   return {
     app,
@@ -73,8 +74,25 @@ describe('a worker that is killed', { concurrency: true }, () => {
     await assert.rejects(result.get(), {
       name: 'TaskCrashedError',
       message:
-        "task 'deadly' took its worker down, or kept it from answering, 1 times; it is not run again",
+        "task 'deadly' took its worker down, or kept it from answering, once; it is not run again",
     });
+  });
+
+  test('for good still tells the admins: another worker sends the mail', async () => {
+    await using smtp = await TestSmtp.start();
+    await using crash = await crashApp({ CRASH_SMTP: smtp.url });
+    const first = crash.worker();
+    const result = await crash.app.sendTask('deadly and mailed', []);
+    await first.sees(/began deadly and mailed/);
+    assert.equal(await first.exited, null);
+    await using _second = crash.worker();
+    await assert.rejects(result.get(), { name: 'TaskCrashedError' });
+    const [mail] = await smtp.received(1);
+    assert.deepEqual(mail?.to, ['ops@crash.example']);
+    assert.equal(
+      mail.parsed.subject,
+      `[${crash.app.name}] Error in deadly and mailed: task 'deadly and mailed' took its worker down, or kept it from answering, once; it is not run again`,
+    );
   });
 });
 

@@ -59,3 +59,20 @@ test('what an error carries beside its text is not logged: a wrong password of R
   assert.match(program.output, /WRONGPASS/);
   assert.doesNotMatch(program.output, /hunter2/);
 });
+
+test('what a task is to redact is in none of its lines, and they stay readable', async () => {
+  for (const format of ['json', 'text']) {
+    await using program = new Program('test/fixtures/redacted-lines.ts', [], {
+      SEDANO_LOG_LEVEL: '',
+      SEDANO_LOG_FORMAT: format,
+    });
+    assert.equal(await program.exited, 0);
+    assert.doesNotMatch(program.output, /hunter2|pin 30|"pin":30/);
+    assert.match(program.output, /Not let in with \[redacted\]/);
+    if (format === 'text') continue;
+    const line = JSON.parse(program.output) as Record<string, unknown>;
+    assert.deepEqual(line['account'], { password: '[redacted]' });
+    assert.equal(line['pin'], '[redacted]');
+    assert.equal(typeof line['time'], 'number');
+  }
+});

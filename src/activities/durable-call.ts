@@ -1,7 +1,7 @@
 import type { Context } from '@temporalio/activity';
 import type { CancelledFailure } from '@temporalio/common';
 import type { Beat } from '../beat.ts';
-import { assertCount, assertKeys } from '../config.ts';
+import { assertCount, assertKeys } from '../checks.ts';
 import { RetryRequest, type CurrentTask, type RetryOptions } from '../current-task.ts';
 import { durationMs } from '../duration.ts';
 import { SedanoError } from '../errors.ts';

@@ -60,7 +60,7 @@ function assertCrashBudget({ name, task }: Registration, { crashes }: DurableCal
   if (crashes < task.maxCrashes) return;
   throw ownFailure(
     CRASHED_TYPE,
-    `task '${name}' took its worker down, or kept it from answering, ${crashes} times; it is not run again`,
+    `task '${name}' took its worker down, or kept it from answering, ${crashes === 1 ? 'once' : `${crashes} times`}; it is not run again`,
   );
 }
 

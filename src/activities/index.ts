@@ -4,10 +4,11 @@ import { readBeat } from '../beat.ts';
 import { TaskNotRegisteredError } from '../errors.ts';
 import { passingFailure, UNKNOWN_TASK_RETRY_MS } from '../failure.ts';
 import { createAfterFailure } from './after-failure.ts';
+import { createDeliverMail } from './deliver-mail.ts';
 import { createExecute } from './execute.ts';
 import type { WorkerLife } from './worker-life.ts';
 
-/** The activities of a worker: one for each task under its name, `default` for unknown ones, and `afterFailure`. */
+/** The activities of a worker: one for each task under its name, `default` for unknown ones, and those of Sedano itself. */
 export function createActivities(
   app: Sedano,
   life: WorkerLife,
@@ -17,6 +18,7 @@ export function createActivities(
     ...Object.fromEntries(tasks),
     default: refuseUnknownTask,
     afterFailure: createAfterFailure(app, life),
+    __mail: createDeliverMail(app, life),
   };
 }
 

@@ -1,11 +1,11 @@
-import type { DurableCall } from './durable-call.ts';
+import { type DurableCall, WorkerStopped } from './durable-call.ts';
 
 /** What a worker that stops and the calls that run in it tell each other. */
 export class WorkerLife {
   readonly #running = new Set<DurableCall>();
   readonly #ended = new Map<string, string>();
   #stopping = false;
-  #abandoned = false;
+  readonly #abandonment = new AbortController();
 
   /** From now on the worker takes no calls; the running ones may end. */
   stop(): void {
@@ -14,14 +14,19 @@ export class WorkerLife {
 
   /** The worker waits no longer for the code of its calls. */
   abandon(): void {
-    this.#abandoned = true;
+    this.#abandonment.abort(new WorkerStopped('the worker stopped'));
     for (const call of this.#running) call.interrupt();
+  }
+
+  /** Aborts when the worker waits no longer. */
+  get abandoned(): AbortSignal {
+    return this.#abandonment.signal;
   }
 
   /** Runs one attempt of a call, which is interrupted when the worker gives it up. */
   async during<T>(call: DurableCall, attempt: () => Promise<T>): Promise<T> {
     this.#running.add(call);
-    if (this.#abandoned) call.interrupt();
+    if (this.abandoned.aborted) call.interrupt();
     try {
       const result = await attempt();
       if (this.#stopping) this.#ended.set(call.runId, call.id);

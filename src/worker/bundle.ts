@@ -37,7 +37,7 @@ async function load(): Promise<WorkflowBundle> {
 
 /** Bundles the workflow from the source beside this folder: TypeScript in the source, JavaScript in the package. */
 export async function bundleWorkflow(): Promise<WorkflowBundle> {
-  const file = `../workflows/run-task${extname(import.meta.url)}`;
+  const file = `../workflows/index${extname(import.meta.url)}`;
   const { code } = await bundleWorkflowCode({
     workflowsPath: fileURLToPath(new URL(file, import.meta.url)),
     logger: quietLogger,

@@ -5,11 +5,12 @@ import { WorkerLife } from '../activities/worker-life.ts';
 import type { Sedano } from '../app.ts';
 import { loadWorkflowBundle } from './bundle.ts';
 import { unreachable } from '../client.ts';
-import { assertKeys } from '../config.ts';
+import { assertKeys } from '../checks.ts';
 import { durationMs, type Duration } from '../duration.ts';
 import { ConfigError } from '../errors.ts';
 import { getTaskLogger } from '../logger.ts';
 import { WorkerOfApp, type RunningWorker } from './running-worker.ts';
+import { notifiesAdmins } from '../notify-admin.ts';
 import { createMissingRoutines } from '../schedules.ts';
 import { installRuntime } from './runtime.ts';
 
@@ -48,6 +49,7 @@ export async function startWorker(
   const graceMs = durationMs(grace, 'worker: grace');
   installRuntime();
   await app.loadTasks();
+  warnOfMissingAdmins(app);
   // a wrong address would otherwise fail accepted calls, one by one
   if (app.tasks.some(({ exclusive }) => exclusive)) await app.locks();
   const connection = await connect(app);
@@ -76,6 +78,18 @@ export async function startWorker(
     await connection.close();
     throw error;
   }
+}
+
+/** Once at the start, not first when a failure is to be told. */
+function warnOfMissingAdmins(app: Sedano): void {
+  const { smtp, admins } = app.options.mail;
+  if (smtp !== undefined && admins.length > 0) return;
+  const names = app.tasks.filter(({ task }) => notifiesAdmins(task)).map(({ name }) => name);
+  if (names.length === 0) return;
+  const missing = admins.length === 0 ? 'mail.admins' : 'mail.smtpUrl';
+  getTaskLogger('sedano.mail').warn(
+    `No ${missing}: failures of ${names.map((name) => `'${name}'`).join(', ')} are logged only`,
+  );
 }
 
 function workerSettings(concurrency: number) {
