@@ -28,8 +28,9 @@ import { TaskClient } from './client.ts';
  *     const app = new Sedano('injecttool', { timezone: 'Europe/Rome' });
  */
 export class Sedano implements AsyncDisposable {
-  /** Also the default task queue. */
+  /** 1 to 100 printable characters without `/`. Also the default task queue. */
   readonly name: string;
+  /** Its options, checked and with their defaults. @internal */
   readonly options: ResolvedAppOptions;
   readonly #registry = new Registry();
   readonly #routines = new Map<string, Routine>();
@@ -38,7 +39,11 @@ export class Sedano implements AsyncDisposable {
   #client: TaskClient | undefined;
   #locks: Promise<Locks> | undefined;
 
-  /** @throws {ConfigError} when the name or an option is wrong. */
+  /**
+   * An app without tasks, which has opened nothing yet.
+   *
+   * @throws {ConfigError} when the name or an option is wrong.
+   */
   constructor(name: string, options: AppOptions = {}) {
     this.name = name;
     this.options = resolveAppOptions(name, options);
@@ -91,12 +96,12 @@ export class Sedano implements AsyncDisposable {
     });
   }
 
-  /** The registered tasks, in order of definition. */
+  /** The registered tasks, in order of definition. @internal */
   get tasks(): Registration[] {
     return this.#registry.all();
   }
 
-  /** A registered task by its name. */
+  /** A registered task by its name. @internal */
   registered(name: string): Registration | undefined {
     return this.#registry.get(name);
   }
@@ -166,6 +171,7 @@ export class Sedano implements AsyncDisposable {
    *
    * @throws {InvalidArgumentsError} when the arguments are not JSON.
    * @throws {TemporalUnavailableError} when no server answers within 5 s; one that got the request may have started it.
+   * @throws {ConfigError} when no task can have this name, or the namespace does not exist.
    */
   async sendTask<Result = unknown>(
     name: string,
@@ -178,6 +184,7 @@ export class Sedano implements AsyncDisposable {
    * The result of a call by its id.
    *
    * @param options.runId one certain run of the id; the latest when absent
+   * @throws {InvalidArgumentsError} when the id begins with `refused/` and no refused call gave it.
    */
   result<Result = unknown>(id: string, options: { runId?: string } = {}): AsyncResult<Result> {
     return this.client.result<Result>(id, options.runId);
@@ -195,7 +202,7 @@ export class Sedano implements AsyncDisposable {
     await postMail(this, mail, options);
   }
 
-  /** The client, which connects at its first request. */
+  /** The client, which connects at its first request. @internal */
   get client(): TaskClient {
     return (this.#client ??= new TaskClient(this));
   }
@@ -204,6 +211,7 @@ export class Sedano implements AsyncDisposable {
    * The locks of the exclusive tasks; they connect to Redis at the first request.
    *
    * @throws {ConfigError} when the app's `redis` or `REDIS_URL` is not a Redis URL.
+   * @internal
    */
   locks(): Promise<Locks> {
     // loaded here, so that a client that needs no lock never loads ioredis

@@ -19,9 +19,9 @@ export type TaskState =
 
 /** How long `get()` waits. */
 export interface GetOptions {
-  /** @default no limit */
+  /** How long at most; the call goes on after it. @default no limit */
   timeout?: Duration;
-  /** Ends the waiting with the signal's reason. */
+  /** Ends the waiting with the signal's reason; the call goes on. */
   signal?: AbortSignal;
 }
 
@@ -33,11 +33,16 @@ export interface RevokeOptions {
 
 /** A call, by its id: its state, its value, and the way to end it. Nothing is asked until a method is called. */
 export class AsyncResult<Result = unknown> {
+  /**
+   * `<task>/<uuid>` unless it was chosen otherwise; `exclusive/<app>/<lockId>` of an exclusive task, `refused/…` of a
+   * call that was refused.
+   */
   readonly id: string;
   /** The run that was started; undefined means the latest of the id. */
   readonly runId: string | undefined;
   protected readonly client: TaskClient;
 
+  /** Made by `delay()`, `sendTask()` and `app.result()`. @internal */
   constructor(client: TaskClient, id: string, runId: string | undefined) {
     this.client = client;
     this.id = id;
@@ -49,23 +54,39 @@ export class AsyncResult<Result = unknown> {
     return true;
   }
 
-  /** @throws {TemporalUnavailableError} when no server answers within 5 s. */
+  /**
+   * Where the call is now.
+   *
+   * @throws {TemporalUnavailableError} when no server answers within 5 s.
+   */
   async state(): Promise<TaskState> {
     const description = await this.#describe();
     return description === undefined ? 'UNKNOWN' : stateOf(description);
   }
 
-  /** Whether the call has ended. @throws {TemporalUnavailableError} */
+  /**
+   * Whether the call has ended.
+   *
+   * @throws {TemporalUnavailableError} when no server answers within 5 s.
+   */
   async ready(): Promise<boolean> {
     return isFinal(await this.state());
   }
 
-  /** Whether it has ended with a value. @throws {TemporalUnavailableError} */
+  /**
+   * Whether it has ended with a value.
+   *
+   * @throws {TemporalUnavailableError} when no server answers within 5 s.
+   */
   async successful(): Promise<boolean> {
     return (await this.state()) === 'SUCCESS';
   }
 
-  /** Whether it has ended with an error. @throws {TemporalUnavailableError} */
+  /**
+   * Whether it has ended with an error.
+   *
+   * @throws {TemporalUnavailableError} when no server answers within 5 s.
+   */
   async failed(): Promise<boolean> {
     return (await this.state()) === 'FAILURE';
   }
@@ -90,9 +111,15 @@ export class AsyncResult<Result = unknown> {
   /**
    * Waits for the value.
    *
-   * @throws {TaskFailedError} when the task threw; TaskCrashedError, TaskRevokedError and others for other ends.
+   * @throws {TaskFailedError} when the task threw.
+   * @throws {TaskCrashedError} when it took its worker down `maxCrashes` times.
+   * @throws {TaskRevokedError} when the call was revoked.
    * @throws {ResultTimeoutError} after `timeout`; the call goes on.
    * @throws {ResultNotFoundError} when there is no such call.
+   * @throws {TemporalUnavailableError} when the server cannot be reached.
+   * @throws {ConfigError} when `timeout` is not a duration.
+   * @throws {SedanoError} when the app is closed meanwhile; the call goes on.
+   * @throws the signal's reason when it aborts.
    */
   async get({ timeout, signal }: GetOptions = {}): Promise<Result> {
     const timeoutMs = timeout === undefined ? undefined : durationMs(timeout, 'get(): timeout');
@@ -131,9 +158,11 @@ export class AsyncResult<Result = unknown> {
 
   /**
    * Asks the call to end. One that no worker has begun ends at once; a running one sees `currentTask().signal` abort
-   * and ends when its code does. A call that has ended stays as it is.
+   * within 5 s and ends when its code does. A call that has ended stays as it is.
    *
    * @throws {ResultNotFoundError} when there is no such call.
+   * @throws {SedanoError} when the call was refused, since an exclusive task was busy; the text names the one that runs.
+   * @throws {TemporalUnavailableError} when no server answers within 5 s.
    */
   async revoke({ terminate = false }: RevokeOptions = {}): Promise<void> {
     const description = await this.#describe();

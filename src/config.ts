@@ -14,12 +14,17 @@ import {
 export interface AppOptions {
   /** The task queue of its tasks. @default the app's name */
   queue?: string;
-  /** Temporal's namespace. @default TEMPORAL_NAMESPACE, else 'default' */
+  /** Temporal's namespace. @default `TEMPORAL_NAMESPACE`, else that of `sedano dev` in this folder, else `'default'` */
   namespace?: string;
-  /** IANA zone of the routines. @default 'UTC' */
+  /** IANA zone of the routines that name none. @default 'UTC' */
   timezone?: string;
-  /** Redis for the locks of exclusive tasks. @default REDIS_URL, else that of `sedano dev` in this folder, else redis://localhost:6379 */
+  /**
+   * The Redis of exclusive tasks, `redis://` or `rediss://` for TLS.
+   *
+   * @default `REDIS_URL`, else that of `sedano dev` in this folder, else `redis://localhost:6379`
+   */
   redis?: string;
+  /** The locks of exclusive tasks. */
   lock?: {
     /** How long a lock outlives a holder that died; it is renewed three times as often. 1s to 1h. @default '30s' */
     lease?: Duration;

@@ -7,13 +7,13 @@ import { bindLoggerContext, type TaskLogger } from './logger.ts';
 import { Redactor } from './redactor.ts';
 import type { BaseTask } from './task.ts';
 
-/** How a task asks to be run again. */
+/** How a task asks to be run again, as with Celery's `Task.retry`. */
 export interface RetryOptions {
   /** The pause before the next execution. @default the task's retryDelay */
   countdown?: Duration;
   /** Further executions after the first, for this call; null is no limit. @default the task's maxRetries */
   maxRetries?: number | null;
-  /** The error that is the reason; the call fails with it once no retry is left. */
+  /** The error that is the reason; the call fails with it once no retry is left. @default a SedanoError that says so */
   cause?: Error;
 }
 
@@ -23,7 +23,9 @@ export interface CurrentTask {
   readonly id: string;
   /** Temporal's id of this run; inline the id again. */
   readonly runId: string;
+  /** The task's name. */
   readonly name: string;
+  /** The arguments; those of a durable call are what JSON has carried. */
   readonly args: readonly unknown[];
   /** The task queue, or undefined inline. */
   readonly queue: string | undefined;
@@ -39,12 +41,19 @@ export interface CurrentTask {
   readonly resume: unknown;
   /** The lock that this call holds; undefined when the task is not exclusive. */
   readonly lock: HeldLock | undefined;
+  /** The task's logger. Its lines carry the task's name and the call's id. */
   readonly logger: TaskLogger;
-  /** Shows `info` (JSON) in `result.info()`, and gives it to the next attempt as `resume`. Inline it does nothing. */
+  /**
+   * Shows `info` (JSON) in `result.info()`, and gives it to the next attempt as `resume`. Inline it does nothing.
+   *
+   * @throws {InvalidArgumentsError} when `info` is not JSON.
+   */
   progress(info: unknown): void;
   /**
    * The error to throw so that the task is run again: `throw currentTask().retry({ countdown: '10s' })`.
    * Inline it is the cause itself, as Celery raises the original error when a task is called directly.
+   *
+   * @throws {ConfigError} when an option is wrong.
    */
   retry(options?: RetryOptions): Error;
 }

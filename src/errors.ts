@@ -38,12 +38,18 @@ export class CrontabError extends SedanoError {
   }
 }
 
-/** Arguments or a result are not JSON, too large, or not what the task takes. Thrown before anything is sent. */
+/**
+ * Arguments or a result are not JSON, larger than 2 MB or deeper than 64 levels. Arguments are refused before anything
+ * is sent.
+ */
 export class InvalidArgumentsError extends SedanoError {
   override name = 'InvalidArgumentsError';
 }
 
-/** No task of this name is registered here. */
+/**
+ * No task of this name is registered here. `sedano call` refuses it; a call that a worker does not know is offered
+ * again every 2 s, until a worker does.
+ */
 export class TaskNotRegisteredError extends SedanoError {
   override name = 'TaskNotRegisteredError';
   /** The name that was asked for. */
@@ -58,7 +64,7 @@ export class TaskNotRegisteredError extends SedanoError {
   }
 }
 
-/** The Temporal server cannot be reached, or does not answer in time. */
+/** The Temporal server cannot be reached, or does not answer in time: 5 s for a request, 15 s for a worker's start. */
 export class TemporalUnavailableError extends SedanoError {
   override name = 'TemporalUnavailableError';
 }
@@ -69,7 +75,7 @@ export interface TaskErrorOptions extends SedanoErrorOptions {
   taskId: string;
 }
 
-/** The base of the errors that end a call. */
+/** The base of the errors of a call: of how it ended, and of asking for it. */
 export class TaskError extends SedanoError {
   override name = 'TaskError';
   /** The call's id. */
@@ -81,7 +87,10 @@ export class TaskError extends SedanoError {
   }
 }
 
-/** The task threw. `type`, `message` and `remoteStack` are those of the error it threw. */
+/**
+ * The task threw. `type`, `message` and `remoteStack` are those of the error it threw, each cut at 4 kB. Celery raises
+ * the task's own exception again; here its class stays in the worker.
+ */
 export class TaskFailedError extends TaskError {
   override name = 'TaskFailedError';
   /** The class name of the error the task threw, for example `'TypeError'`. */
@@ -121,12 +130,14 @@ export class ResultNotFoundError extends TaskError {
 
 /** The lock an error is about. */
 export interface LockErrorOptions extends SedanoErrorOptions {
+  /** The `lockId` of the exclusive task. */
   lockId: string;
 }
 
 /** The base of the errors of exclusive tasks. */
 export class LockError extends SedanoError {
   override name = 'LockError';
+  /** The `lockId` of the exclusive task. */
   readonly lockId: string;
 
   constructor(message: string, { lockId, ...options }: LockErrorOptions) {
@@ -135,12 +146,15 @@ export class LockError extends SedanoError {
   }
 }
 
-/** Redis cannot be reached, so an exclusive task is not run. */
+/** Redis does not answer within 5 s, so `run()` of an exclusive task has not run it. A durable call waits for Redis. */
 export class LockUnavailableError extends LockError {
   override name = 'LockUnavailableError';
 }
 
-/** The lock was lost while the task ran: its lease ended, or a retry of the same call took over. */
+/**
+ * The lock was lost while the task ran: its lease ended, or a retry of the same call took over. `run()` throws it; a
+ * durable call is run again.
+ */
 export class LockLostError extends LockError {
   override name = 'LockLostError';
 }

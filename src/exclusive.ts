@@ -65,6 +65,8 @@ export function bindExclusiveGuard(guard: (task: object) => boolean): void {
  * registered; `run()` of an unregistered exclusive task is a {@link ConfigError}, since nothing guards it.
  *
  * InjectTool's `exclusive_task` (common/tasks.py) is where the message comes from: a loser succeeds.
+ *
+ * @throws {ConfigError} when it decorates another method than `run`.
  */
 export function exclusiveTask(options: ExclusiveOptions) {
   return <T extends BaseTask, Args extends unknown[], Result>(

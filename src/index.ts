@@ -14,6 +14,8 @@ export type {
 export { exclusiveTask } from './exclusive.ts';
 export type { ExclusiveOptions } from './exclusive.ts';
 export { NotifyAdminTaskMixin } from './notify-admin.ts';
+export { parseMailbox } from './mail/mailbox.ts';
+export type { Mailbox } from './mail/mailbox.ts';
 export type { Mail, MailOptions } from './mail/mail.ts';
 export type { MailSettings } from './mail/settings.ts';
 export type { RedactOption } from './redactor.ts';
@@ -35,6 +37,7 @@ export type { GetOptions, RevokeOptions, TaskState } from './async-result.ts';
 export { Crontab, crontab } from './crontab/crontab.ts';
 export type {
   CrontabField,
+  CrontabFieldName,
   CrontabFields,
   CrontabOptions,
   CrontabSets,

@@ -1,6 +1,6 @@
 import { InvalidArgumentsError } from './errors.ts';
 
-/** What arguments and results are made of. */
+/** What arguments and results are made of; at most 2 MB and 64 levels deep. */
 export type Json = string | number | boolean | null | Json[] | { [key: string]: Json };
 
 type NotJson = bigint | symbol | ((...args: never[]) => unknown) | Date | RegExp | Error;

@@ -18,10 +18,13 @@ let context: () => LoggerContext = () => ({ fields: {} });
 let root: Logger | undefined;
 
 /**
- * A logger that adds the task's name and id to each line written while a task runs.
+ * A logger that adds the task's name and id to each line written while a task runs, as Celery's `get_task_logger`.
  *
  * Lines go to standard error: as JSON, or as text on a terminal. `SEDANO_LOG_LEVEL` (default `info`) and
  * `SEDANO_LOG_FORMAT` (`text` or `json`) choose otherwise.
+ *
+ * @param name is shown in each line.
+ * @throws {ConfigError} when one of the variables has another value.
  */
 export function getTaskLogger(name: string): TaskLogger {
   root ??= createRoot();

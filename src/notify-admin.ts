@@ -16,7 +16,7 @@ const notifiers = new WeakSet<object>();
  * `NotifyAdminTaskMixin` (common/tasks.py): `class FetchStatusTask extends NotifyAdminTaskMixin(BaseTask)`. A failure
  * that repeats is mailed once in `mail.period`, with a count.
  */
-export function NotifyAdminTaskMixin<Base extends Constructor<BaseTask>>(base: Base) {
+export function NotifyAdminTaskMixin<Base extends Constructor<BaseTask>>(base: Base): Base {
   abstract class NotifyAdmin extends base {
     override async onFailure(error: Error, call: TaskCall): Promise<void> {
       await super.onFailure(error, call);

@@ -7,8 +7,9 @@ import { assertTaskName } from './registry.ts';
 
 /** A row of the routine table: which task runs when. */
 export interface Routine {
-  /** The task's name. */
+  /** The name of a registered task: a worker does not start with a routine for another. */
   task: string;
+  /** When it runs: what `crontab()` or `crontab.parse()` returns. */
   schedule: Crontab;
   /** The arguments of each call, JSON. @default [] */
   args?: readonly unknown[];

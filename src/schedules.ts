@@ -35,11 +35,15 @@ export async function createMissingRoutines(app: Sedano): Promise<string[]> {
 
 /** A routine as the server has it. */
 export interface RoutineRow {
+  /** Its name in the app's table. */
   name: string;
+  /** The name of its task. */
   task: string;
   /** The five-field line, or what else the calendar's comment says; undefined when the server has no comment. */
   crontab: string | undefined;
+  /** The IANA zone of its times. */
   timezone: string;
+  /** Whether it runs; false while it is paused. */
   enabled: boolean;
   /** The next times, at most ten, ascending. Also while it is disabled: when it would run. */
   next: Date[];

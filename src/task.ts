@@ -38,13 +38,13 @@ export interface TaskOptions {
   queue?: string;
   /** At most one call runs at a time. @default not exclusive */
   exclusive?: ExclusiveOptions;
-  /** Errors that run the task again by themselves, compared with `instanceof`. @default [] */
+  /** Errors that run the task again by themselves, compared with `instanceof`, as Celery's `autoretry_for`. @default [] */
   autoretryFor?: readonly ErrorClass[];
-  /** Further executions after the first, as in Celery: 3 is four executions; null is no limit. @default 3 */
+  /** Further executions after the first, from 0, as in Celery: 3 is four executions; null is no limit. @default 3 */
   maxRetries?: number | null;
-  /** The pause before a retry. @default '180s', Celery's default_retry_delay */
+  /** The pause before a retry. @default '180s', Celery's `default_retry_delay` */
   retryDelay?: Duration;
-  /** How many times the task may kill its worker before the call fails with TaskCrashedError. @default 3 */
+  /** How many times the task may kill its worker before the call fails with a {@link TaskCrashedError}, from 1. @default 3 */
   maxCrashes?: number;
   /**
    * What must not be shown: members of the arguments by name, at any depth, and arguments by position from 0. Their
@@ -84,6 +84,10 @@ export abstract class BaseTask implements TaskOptions {
   /**
    * The task's code. On a registered task it runs inline: in this process, under the task's lock when it is
    * exclusive, with `currentTask()`, without hooks, retries and JSON conversion.
+   *
+   * @returns what the code returns; `"<taskName> already running!"` when an exclusive task is busy
+   * @throws {LockUnavailableError} when Redis does not answer within 5 s; the code has not run then.
+   * @throws {LockLostError} when the lock was lost while the code ran.
    */
   // a subclass narrows the arguments, also to a type parameter, which TypeScript grants to no other type than any
   // oxlint-disable-next-line typescript/no-explicit-any
@@ -101,7 +105,11 @@ export abstract class BaseTask implements TaskOptions {
     return app.sendTask<ResultOf<T>>(name, args);
   }
 
-  /** Logs the request of the call that runs (id, name, attempt, queue, size of the arguments) at debug level. */
+  /**
+   * Logs the request of the call that runs (id, name, attempt, queue, size of the arguments in bytes) at debug level.
+   *
+   * @throws {SedanoError} outside of a task.
+   */
   debugTask(): void {
     const { id, name, attempt, retries, queue, args, logger } = currentTask();
     const argumentBytes = Buffer.byteLength(JSON.stringify(args));
@@ -150,6 +158,7 @@ export class FunctionTask<Args extends unknown[], Result> extends BaseTask {
     this.#code = code;
   }
 
+  /** The function, with the types of its arguments and its result. */
   override async run(...args: Args): Promise<Awaited<Result>> {
     return await this.#code(...args);
   }

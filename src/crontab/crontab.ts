@@ -50,10 +50,17 @@ const MONTH_DAYS = [31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
 
 /** A crontab: checked, expanded and immutable. Made by `crontab()` or `crontab.parse()`. */
 export class Crontab {
+  /** What was written in each field. */
   readonly fields: CrontabFields;
+  /** What each field selects. */
   readonly sets: CrontabSets;
 
-  /** @param where what an error begins with. */
+  /**
+   * As `crontab()`.
+   *
+   * @param where what an error begins with.
+   * @throws {CrontabError} as `crontab()`.
+   */
   constructor(options: CrontabOptions = {}, where = 'crontab') {
     checkOptions(options, where);
     const texts: [CrontabFieldName, string][] = [];
@@ -136,7 +143,7 @@ export function crontab(options: CrontabOptions = {}): Crontab {
  * Reads a line of five fields in cron's order: minute, hour, day of the month, month, day of the
  * week. Blanks separate them; each is as in `crontab()`, without blanks inside.
  *
- * @throws {CrontabError}
+ * @throws {CrontabError} as `crontab()`, and when there are not five fields.
  */
 crontab.parse = function parse(line: string): Crontab {
   if (typeof line !== 'string') {

@@ -39,8 +39,22 @@ export interface DevFile {
 export interface DevServers {
   /** The process that started them. */
   pid: number;
-  temporal: Pick<TemporalRecord, 'address' | 'namespace' | 'uiUrl' | 'httpUrl'>;
-  redis: Pick<RedisRecord, 'url'>;
+  /** Where Temporal is. */
+  temporal: {
+    /** Host and port of gRPC, `127.0.0.1:7233`. */
+    address: string;
+    /** The namespace that commands of the project use. */
+    namespace: string;
+    /** The web page, when there is one. */
+    uiUrl?: string;
+    /** The HTTP API, when there is one. */
+    httpUrl?: string;
+  };
+  /** Where Redis is. */
+  redis: {
+    /** It can hold a password. */
+    url: string;
+  };
 }
 
 /**

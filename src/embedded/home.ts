@@ -9,6 +9,8 @@ export type Environment = Readonly<Record<string, string | undefined>>;
  * The folder of a project's development data (databases, logs, `dev.json`): `SEDANO_HOME` if set, else `.sedano` beside
  * the nearest package.json upward from the working directory, else `.sedano` in the working directory itself.
  * It is not created.
+ *
+ * @param from the folder where the search begins, the working directory by default.
  */
 export function projectHome(env: Environment = process.env, from: string = process.cwd()): string {
   if (env.SEDANO_HOME) return resolve(from, env.SEDANO_HOME);

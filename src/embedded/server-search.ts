@@ -12,7 +12,7 @@ import { together } from './together.ts';
 /** A server that did not answer a call will hardly answer a signal. */
 const SILENT_GRACE_MS = 2_000;
 
-/** Named by the environment, left by a process that was killed, or started now. */
+/** Where a server comes from: named by the environment, left by a process that was killed, or started now. */
 export type Origin = 'environment' | 'adopted' | 'started';
 
 export interface Found<Server> {

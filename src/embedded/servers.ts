@@ -5,29 +5,33 @@ import { programCache, projectHome, type Environment } from './home.ts';
 import { OwnedHome } from './owned-home.ts';
 import { findServers, type Found, type Origin, type SearchSettings } from './server-search.ts';
 
+/** How the servers are found or started. */
 export interface ServersOptions {
-  /** Folder of the data, default `projectHome()`. */
+  /** Folder of the data. @default `projectHome()` */
   home?: string;
-  /** Folder of fetched and built programs, default `programCache()`. */
+  /** Folder of fetched and built programs. @default `programCache()` */
   cache?: string;
-  /** Install packages without asking, default false. */
+  /** Install packages without asking. @default false */
   yes?: boolean;
-  /** Called with one line for each thing that takes time or is worth telling. */
+  /** Called with one line for each thing that takes time or is worth telling. @default nothing is told */
   report?: (line: string) => void;
   /** Aborts the start. Servers that have been returned are ended with `stop()`. */
   signal?: AbortSignal;
-  /** Variables that are looked at, and that the servers get, default `process.env`. */
+  /** Variables that are looked at, and that the servers get. @default `process.env` */
   env?: Environment;
-  /** How long the servers named by `TEMPORAL_ADDRESS` and `REDIS_URL` may take to answer, default `'10s'`. */
+  /** How long the servers named by `TEMPORAL_ADDRESS` and `REDIS_URL` may take to answer. @default '10s' */
   reachTimeout?: Duration;
-  /** Where the official Temporal CLI is asked for, default `https://temporal.download`. */
+  /** Where the official Temporal CLI is asked for. @default `https://temporal.download` */
   downloadUrl?: string;
 }
 
+/** Two servers that answer. */
 export interface Servers extends AsyncDisposable {
+  /** The Temporal. */
   temporal: {
     /** Host and port of gRPC. */
     address: string;
+    /** The namespace that is used in it. */
     namespace: string;
     /** The web page; undefined when the environment named the server. */
     uiUrl?: string;
@@ -35,14 +39,18 @@ export interface Servers extends AsyncDisposable {
     httpUrl?: string;
     /** The process; undefined when the environment named the server. */
     pid?: number;
+    /** Where it comes from. */
     origin: Origin;
     /** Version of the server, `1.31.2`; undefined when the environment named it. */
     version?: string;
   };
+  /** The Redis. */
   redis: {
+    /** Its URL, which can hold a password. */
     url: string;
     /** The process; undefined when the environment named the server. */
     pid?: number;
+    /** Where it comes from. */
     origin: Origin;
   };
   /** Ends what was started or adopted, within 10 s. May be called more than once. */
@@ -56,6 +64,7 @@ export interface Servers extends AsyncDisposable {
  *
  * @throws {SedanoError} when another live process has started servers in `home`, a named server cannot be reached,
  *   a program cannot be had, or a server does not start.
+ * @throws {ConfigError} when `reachTimeout` is not a duration, or `REDIS_URL` not the URL of a Redis.
  * @throws the signal's reason when it aborts.
  */
 export async function startServers(options: ServersOptions = {}): Promise<Servers> {

@@ -16,6 +16,7 @@ import { withTimeout } from '../timeout.ts';
 
 /** A lock as the task that holds it sees it. */
 export interface HeldLock {
+  /** The `lockId` of the exclusive task. */
   readonly lockId: string;
   /** Grows with every grant of this lock: give it to what you write to (`WHERE fence <= $1`). A decimal number. */
   readonly fence: string;

@@ -1,8 +1,10 @@
 import { ConfigError } from '../errors.ts';
 
-/** A mail address with the name that stands before it; the name is empty where there is none. */
+/** A mail address with the name that stands before it. */
 export interface Mailbox {
+  /** What stands before the address; `''` where nothing does. */
   name: string;
+  /** The address alone, `maria@example.org`. */
   address: string;
 }
 

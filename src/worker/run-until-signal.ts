@@ -3,7 +3,12 @@ import type { RunningWorker } from './running-worker.ts';
 // SIGHUP: its terminal was closed
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
-/** The first signal lets running calls finish, the second leaves them to other workers. */
+/**
+ * Waits until the worker has stopped. The first SIGINT, SIGTERM or SIGHUP lets running calls finish within the worker's
+ * grace, the second leaves them to other workers.
+ *
+ * @throws what `worker.done` rejects with.
+ */
 export async function runUntilSignal(worker: RunningWorker): Promise<void> {
   let signals = 0;
   const onSignal = () => {

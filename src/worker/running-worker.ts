@@ -20,7 +20,9 @@ export interface RunningWorker extends AsyncDisposable {
   readonly done: Promise<void>;
   /**
    * Takes no new calls, lets the running ones finish within the grace, then gives them up: their locks are released
-   * and they are taken up elsewhere at once. Can be called again, also with `cold`.
+   * and they are taken up elsewhere at once. Resolves when the worker has stopped; can be called again, also with `cold`.
+   *
+   * @throws what `done` rejects with.
    */
   stop(options?: StopOptions): Promise<void>;
 }

@@ -19,7 +19,7 @@ export { runUntilSignal } from './run-until-signal.ts';
 
 /** How a worker runs. */
 export interface WorkerOptions {
-  /** Calls that run at the same time, for each queue. @default 100 */
+  /** Calls that run at the same time, for each queue: a whole number from 1. @default 100 */
   concurrency?: number;
   /** How long a stop waits for running calls before it leaves them to other workers. @default '30s' */
   grace?: Duration;
