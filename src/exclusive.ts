@@ -73,6 +73,12 @@ export function exclusiveTask(options: ExclusiveOptions) {
     method: (this: T, ...args: Args) => Result,
     context: ClassMethodDecoratorContext<T, (this: T, ...args: Args) => Result>,
   ): ((this: T, ...args: Args) => Result) => {
+    if (typeof (context as unknown) !== 'object') {
+      throw new ConfigError(
+        '@exclusiveTask: expected to be called as a standard decorator, got the call of an experimental one',
+        { hint: 'Take experimentalDecorators out of tsconfig.json.' },
+      );
+    }
     if (context.name !== 'run') {
       throw new ConfigError(
         `@exclusiveTask: expected on the method run, got ${String(context.name)}`,

@@ -89,6 +89,8 @@ Options:
   -h, --help                       display help for command
 
 Commands:
+  init [options] [folder]          write an app with one task and one routine,
+                                   and install what it needs
   dev [options]                    find or start Temporal and Redis, create the
                                    routines, run a worker; Ctrl-C stops what was
                                    started

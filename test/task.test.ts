@@ -282,6 +282,18 @@ test('run of an unregistered exclusive task is an error', async () => {
 const droppedMessage =
   "task 'alone': its run is not the one that @exclusiveTask decorates: a subclass overrides it, or another decorator replaces it";
 
+test('@exclusiveTask as an experimental decorator is refused with what to change', () => {
+  const decorate = exclusiveTask({ lockId: 'alone' });
+  // what experimentalDecorators calls it with: the prototype, the name and the descriptor
+  const call = () => Reflect.apply(decorate, undefined, [BaseTask.prototype, 'run', {}]);
+  assert.throws(call, {
+    name: 'ConfigError',
+    message:
+      '@exclusiveTask: expected to be called as a standard decorator, got the call of an experimental one',
+    hint: 'Take experimentalDecorators out of tsconfig.json.',
+  });
+});
+
 test('an override of run that drops @exclusiveTask is refused', () => {
   class Alone extends BaseTask {
     override readonly name: string = 'alone';

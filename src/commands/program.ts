@@ -3,6 +3,7 @@ import { Command, type CommanderError } from 'commander';
 import { addCallCommand } from './call.ts';
 import { addDevCommand } from './dev.ts';
 import { EXIT, Exit, UsageError } from './exit.ts';
+import { addInitCommand } from './init.ts';
 import { print, printError } from './output.ts';
 import { addResultCommand } from './result.ts';
 import { addRevokeCommand } from './revoke.ts';
@@ -43,6 +44,7 @@ function createProgram(): Command {
     // its errors are shown as all others are
     .configureOutput({ writeOut: (text) => print(text.trimEnd()), outputError: () => {} });
   for (const add of [
+    addInitCommand,
     addDevCommand,
     addWorkerCommand,
     addCallCommand,
