@@ -4,6 +4,9 @@ import { readSettings, routines } from './settings.ts';
 
 export const settings = readSettings(process.env, projectHome());
 
-export const app = new Sedano('injecttool', { timezone: settings.timeZone });
+export const app = new Sedano('injecttool', {
+  timezone: settings.timeZone,
+  mail: settings.mail,
+});
 app.autodiscoverTasks(new URL('./tasks/', import.meta.url));
 app.routines(routines);

@@ -3,6 +3,8 @@ import { addPendingSubmission, hasPendingSubmission } from './database/demo.ts';
 import type { Database } from './database/index.ts';
 import { describeStatus, STATUS } from './database/statuses.ts';
 import { useDatabase } from './resources.ts';
+import { cleanUpTask } from './tasks/cleanup.ts';
+import { cleanupregistration } from './tasks/registrations.ts';
 import { clearsessions } from './tasks/sessions.ts';
 import { fetchStatusTask } from './tasks/retrieval.ts';
 import type { UsiServer } from './usi/server.ts';
@@ -11,10 +13,12 @@ interface MainJobOptions {
   say: (line?: string) => void;
   /** The project's own USI server, where it stands in for EBI's. */
   usiServer: Pick<UsiServer, 'addSubmission'> | undefined;
+  /** Whether there is a USI at all to ask. */
+  hasUsi: boolean;
 }
 
 /** Does each thing that InjectTool does, once, and says what happened. */
-export async function runMainJob({ say, usiServer }: MainJobOptions): Promise<void> {
+export async function runMainJob({ say, usiServer, hasUsi }: MainJobOptions): Promise<void> {
   const database = await useDatabase();
   if (usiServer && !(await hasPendingSubmission(database))) {
     const { submissionId } = await addPendingSubmission(database, usiServer);
@@ -24,16 +28,16 @@ export async function runMainJob({ say, usiServer }: MainJobOptions): Promise<vo
   say('clearsessions.run(), inline in this process:');
   say(`  ${await clearsessions.run()}`);
 
-  say('fetchStatusTask.delay(), a durable call:');
-  await showFetch(database, say);
+  say('cleanupregistration.delay() and cleanUpTask.delay():');
+  const cleanUps = await Promise.all([cleanupregistration.delay(), cleanUpTask.delay()]);
+  for (const cleanUp of cleanUps) say(`  ${await cleanUp.get()}`);
 
-  say('fetchStatusTask.delay(), twice at once:');
-  const results = await Promise.all([fetchStatusTask.delay(), fetchStatusTask.delay()]);
-  // whichever came first
-  for (const result of results.toSorted((a, b) => Number(b.accepted) - Number(a.accepted))) {
-    say(`  ${result.accepted ? 'accepted' : 'refused '}  ${await result.get()}`);
+  if (hasUsi) {
+    say('fetchStatusTask.delay(), a durable call:');
+    await showFetch(database, say);
+    say('fetchStatusTask.delay(), twice at once:');
+    await showTwoFetches(say);
   }
-
   if (usiServer) {
     say('and again, until BioSamples has answered:');
     await showChanges(database, say, () => fetchUntilAnswered(database));
@@ -56,6 +60,15 @@ async function showFetch(database: Database, say: MainJobOptions['say']): Promis
     const value = await result.get();
     say(`  ready: ${await result.ready()}, state: ${await result.state()}, value: ${value}`);
   });
+}
+
+/** Shows that the task is exclusive. */
+async function showTwoFetches(say: MainJobOptions['say']): Promise<void> {
+  const results = await Promise.all([fetchStatusTask.delay(), fetchStatusTask.delay()]);
+  // whichever came first
+  for (const result of results.toSorted((a, b) => Number(b.accepted) - Number(a.accepted))) {
+    say(`  ${result.accepted ? 'accepted' : 'refused '}  ${await result.get()}`);
+  }
 }
 
 // Draft, validated, Submitted, Processing, Completed: each is seen once, and the follow-up takes a moment

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { ConfigError, crontab, type Routine } from 'sedano';
+import { ConfigError, crontab, type MailSettings, parseMailbox, type Routine } from 'sedano';
 import { z } from 'zod';
 
 const DEFAULTS = {
@@ -17,6 +17,14 @@ const httpUrl = z.url({
 // an empty variable is one that is not set
 const given = <T extends z.ZodType>(schema: T) =>
   z.preprocess((value) => (value === '' ? undefined : value), schema);
+
+const mailbox = z.string().refine(isMailbox, { error: 'expected Name <mail>' });
+
+/** Variables that mean nothing alone. */
+const PAIRS = [
+  ['USI_MANAGER', 'USI_MANAGER_PASSWORD'],
+  ['SMTP_URL', 'DEFAULT_FROM_EMAIL'],
+] as const;
 
 const environment = z.object({
   DATABASE_URL: given(
@@ -36,16 +44,10 @@ const environment = z.object({
       .refine(isZone, { error: "expected an IANA zone such as 'Europe/Rome'" })
       .default(DEFAULTS.timeZone),
   ),
-  ADMINS: given(z.string().transform(parseAdmins).default([])),
+  ADMINS: given(z.string().transform(splitList).pipe(z.array(mailbox)).default([])),
   SMTP_URL: given(z.url({ protocol: /^smtps?$/, error: 'expected smtp://host:port' }).optional()),
-  DEFAULT_FROM_EMAIL: given(z.email({ error: 'expected a mail address' }).optional()),
+  DEFAULT_FROM_EMAIL: given(mailbox.optional()),
 });
-
-/** A person who is told of failures. */
-export interface Admin {
-  name: string;
-  mail: string;
-}
 
 /** The application's settings. */
 export interface Settings {
@@ -58,9 +60,7 @@ export interface Settings {
   /** The account that watches submissions; undefined where the environment does not name it. */
   usiAccount: { username: string; password: string } | undefined;
   timeZone: string;
-  admins: Admin[];
-  smtpUrl: string | undefined;
-  fromEmail: string | undefined;
+  mail: MailSettings;
 }
 
 /**
@@ -70,9 +70,11 @@ export interface Settings {
  */
 export function readSettings(env: NodeJS.ProcessEnv, home: string): Settings {
   const { data, error } = environment.safeParse(env);
-  const wrong = (error?.issues ?? []).map(({ path, message }) => `${path.join('.')}: ${message}`);
-  if (Boolean(env['USI_MANAGER']) !== Boolean(env['USI_MANAGER_PASSWORD'])) {
-    wrong.push('USI_MANAGER and USI_MANAGER_PASSWORD: expected both or none, got one');
+  const wrong = (error?.issues ?? []).map(({ path, message }) => `${nameOf(path)}: ${message}`);
+  for (const [one, other] of PAIRS) {
+    if (Boolean(env[one]) !== Boolean(env[other])) {
+      wrong.push(`${one} and ${other}: expected both or none, got one`);
+    }
   }
   if (!data || wrong.length > 0) {
     throw new ConfigError(`settings: ${wrong.join('; ')}`, {
@@ -88,18 +90,24 @@ export function readSettings(env: NodeJS.ProcessEnv, home: string): Settings {
     usiAccount:
       username === undefined || password === undefined ? undefined : { username, password },
     timeZone: data.TIME_ZONE,
-    admins: data.ADMINS,
-    smtpUrl: data.SMTP_URL,
-    fromEmail: data.DEFAULT_FROM_EMAIL,
+    mail: { smtpUrl: data.SMTP_URL, from: data.DEFAULT_FROM_EMAIL, admins: data.ADMINS },
   };
 }
 
 /** The routines, as the original's CELERY_BEAT_SCHEDULE. Their zone is TIME_ZONE. */
 export const routines = {
   clearsessions: { task: 'clearsessions', schedule: crontab({ hour: 12, minute: 0 }) },
+  cleanupregistration: {
+    task: 'cleanupregistration',
+    schedule: crontab({ hour: 12, minute: 0 }),
+  },
   fetch_biosample_status: {
     task: 'Fetch USI status',
     schedule: crontab({ hour: '*', minute: '*/15' }),
+  },
+  clean_biosample_models: {
+    task: 'Clean biosample models',
+    schedule: crontab({ hour: 0, minute: 0 }),
   },
 } satisfies Record<string, Routine>;
 
@@ -113,17 +121,22 @@ function isZone(timezone: string): boolean {
   }
 }
 
-/** `Name <mail>, Name <mail>` */
-function parseAdmins(list: string, context: z.RefinementCtx): Admin[] {
-  const admins: Admin[] = [];
-  for (const entry of list.split(',').map((part) => part.trim())) {
-    const [, name, mail] = /^([^<>\r\n]+?)\s*<([^<>@\s]+@[^<>@\s]+)>$/.exec(entry) ?? [];
-    if (name !== undefined && mail !== undefined) admins.push({ name, mail });
-    else
-      context.addIssue({
-        code: 'custom',
-        message: `expected Name <mail>, Name <mail>, got '${entry}'`,
-      });
+/** `ADMINS, entry 2` */
+function nameOf(path: readonly PropertyKey[]): string {
+  return path
+    .map((part) => (typeof part === 'number' ? `entry ${part + 1}` : String(part)))
+    .join(', ');
+}
+
+function splitList(list: string): string[] {
+  return list.split(',').map((entry) => entry.trim());
+}
+
+function isMailbox(entry: string): boolean {
+  try {
+    parseMailbox(entry, 'settings');
+    return true;
+  } catch {
+    return false;
   }
-  return admins;
 }

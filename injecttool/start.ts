@@ -6,6 +6,8 @@ import { join, relative } from 'node:path';
 import { SedanoError } from 'sedano';
 import { projectHome, startServers, type Servers } from 'sedano/dev';
 import { runUntilSignal, startWorker } from 'sedano/worker';
+import { isTrial } from './database/trial.ts';
+import { readSettings } from './settings.ts';
 import type { UsiServer } from './usi/server.ts';
 
 const say = (line = '') => console.log(line);
@@ -48,9 +50,17 @@ function abortOnSignal(): AbortSignal {
 
 type OwnUsiServer = (UsiServer & AsyncDisposable) | undefined;
 
-/** Without an account at EBI the project's own USI server takes its place: the environment then names that one. */
+/**
+ * Without an account at EBI the project's own USI server takes its place: the environment then names that one. Not on a
+ * database in earnest, whose submissions it does not know, and where nobody wants rows for a trial.
+ */
 async function startOwnUsiServer(): Promise<OwnUsiServer> {
-  if (process.env['USI_MANAGER'] || process.env['USI_MANAGER_PASSWORD']) return undefined;
+  const settings = readSettings(process.env, projectHome());
+  if (settings.usiAccount !== undefined) return undefined;
+  if (settings.databaseUrl !== undefined && !(await isTrialDatabase(settings.databaseUrl))) {
+    say("USI        USI_MANAGER is not set: 'Fetch USI status' is left out");
+    return undefined;
+  }
   const { startUsiServer } = await import('./usi/server.ts');
   const server = await startUsiServer({
     file: join(projectHome(), 'usi.json'),
@@ -62,6 +72,16 @@ async function startOwnUsiServer(): Promise<OwnUsiServer> {
   process.env['USI_MANAGER'] = OWN_ACCOUNT.username;
   process.env['USI_MANAGER_PASSWORD'] = OWN_ACCOUNT.password;
   return Object.assign(server, { [Symbol.asyncDispose]: () => server.close() });
+}
+
+async function isTrialDatabase(url: string): Promise<boolean> {
+  const { openPostgres } = await import('./database/postgres.ts');
+  const database = openPostgres(url);
+  try {
+    return await isTrial(database);
+  } finally {
+    await database.close();
+  }
 }
 
 interface Application {
@@ -85,7 +105,6 @@ async function runApplication({ servers, usiServer, oneRun, stop }: Application)
   say(`Database   ${database === undefined ? 'DATABASE_URL' : `embedded, in ${database}`}`);
   // the first start makes the embedded one, which takes some seconds
   await useDatabase();
-  if (settings.admins.length === 0) say('Admins     ADMINS is not set: failures are logged only');
   stop.throwIfAborted();
   await using worker = await startWorker(app, { grace: GRACE });
   say(`Queue      ${worker.queues.join(', ')}`);
@@ -93,7 +112,8 @@ async function runApplication({ servers, usiServer, oneRun, stop }: Application)
   say(`Redis      ${shownRedis(servers.redis.url)}`);
   if (servers.temporal.uiUrl !== undefined) say(`Web UI     ${servers.temporal.uiUrl}`);
   say();
-  await Promise.race([runMainJob({ say, usiServer }), rejectWhenAborted(stop)]);
+  const hasUsi = settings.usiAccount !== undefined;
+  await Promise.race([runMainJob({ say, usiServer, hasUsi }), rejectWhenAborted(stop)]);
   if (oneRun) return;
   say();
   say('Working. Ctrl-C stops the worker and what was started here.');

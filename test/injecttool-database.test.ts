@@ -7,13 +7,11 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { type Database, openDatabase } from '../injecttool/database/index.ts';
-import { openInMemory } from '../injecttool/database/pglite.ts';
 import { processIdentity } from '../injecttool/database/process-identity.ts';
 import { clearSessions } from '../injecttool/maintenance/clear-sessions.ts';
-import { openPrivateSchema } from './fixtures/injecttool-private-schema.ts';
+import { eachDatabase } from './fixtures/injecttool-each-database.ts';
 import { recordLog } from './fixtures/injecttool-world.ts';
 
-const DATABASE_URL = process.env.DATABASE_URL;
 const holder = fileURLToPath(new URL('./fixtures/injecttool-hold-database.ts', import.meta.url));
 
 let root: string;
@@ -151,6 +149,36 @@ test('asking the embedded database from inside its transaction is an error, not 
   await database.close();
 });
 
+test('a server that cannot be reached is named without the account', async () => {
+  const database = await openDatabase({
+    databaseUrl: 'postgres://image:secret@127.0.0.1:1/image',
+    embeddedFolder: embedded,
+  });
+  const error = {
+    message: "PostgreSQL at 127.0.0.1:1, database 'image': cannot be reached (ECONNREFUSED)",
+    hint: 'Check DATABASE_URL, and that the server runs.',
+  };
+  await assert.rejects(database.query('SELECT 1'), error);
+  await assert.rejects(
+    database.transaction(async () => {}),
+    error,
+  );
+  await database.close();
+});
+
+const { DATABASE_URL } = process.env;
+const onServer = DATABASE_URL ? {} : { skip: 'DATABASE_URL is not set' };
+
+test('a server that lets nobody in is named without the account', onServer, async () => {
+  const url = new URL(DATABASE_URL ?? '');
+  url.pathname = '/nowhere';
+  const database = await openDatabase({ databaseUrl: url.href, embeddedFolder: embedded });
+  await assert.rejects(database.query('SELECT 1'), {
+    message: `PostgreSQL at ${url.host}, database 'nowhere': database "nowhere" does not exist`,
+  });
+  await database.close();
+});
+
 test('a DATABASE_URL that is none is refused without being shown', async () => {
   for (const databaseUrl of ['mysql://me:hunter2@host/db', 'postgres://me:hunter2@host:port/db']) {
     await assert.rejects(openDatabase({ databaseUrl, embeddedFolder: '' }), {
@@ -160,8 +188,7 @@ test('a DATABASE_URL that is none is refused without being shown', async () => {
   }
 });
 
-/** The same promises for both databases. */
-function promises(kind: string, open: () => Promise<Database>) {
+eachDatabase((open) => {
   let database: Database;
   before(async () => {
     database = await open();
@@ -170,7 +197,7 @@ function promises(kind: string, open: () => Promise<Database>) {
     await database.close();
   });
 
-  test(`${kind} hands back the types that are promised`, async () => {
+  test('queries hand back the types that are promised', async () => {
     const at = new Date('2026-03-02T10:00:00.123Z');
     const rows = await database.query(
       `SELECT 7::smallint AS small, 9007199254740991::bigint AS big, $1::timestamptz AS at,
@@ -199,7 +226,7 @@ function promises(kind: string, open: () => Promise<Database>) {
     });
   });
 
-  test(`${kind} commits what resolves and rolls back what rejects`, async () => {
+  test('a transaction commits what resolves and rolls back what rejects', async () => {
     const insert = `INSERT INTO django_content_type (app_label, model) VALUES ('uid', $1) RETURNING id`;
     const models = async () =>
       (await database.query<{ model: string }>('SELECT model FROM django_content_type')).map(
@@ -239,7 +266,7 @@ function promises(kind: string, open: () => Promise<Database>) {
     assert.equal((await models()).length, 4);
   });
 
-  test(`${kind} lets expired sessions be deleted in batches`, async () => {
+  test('expired sessions are deleted in batches', async () => {
     const now = new Date('2026-03-02T10:00:00Z');
     await database.query(
       `INSERT INTO django_session (session_key, session_data, expire_date)
@@ -264,8 +291,4 @@ function promises(kind: string, open: () => Promise<Database>) {
       name: 'AbortError',
     });
   });
-}
-
-promises('the embedded database', openInMemory);
-// test/run.ts says when it is not set
-if (DATABASE_URL !== undefined) promises('PostgreSQL', () => openPrivateSchema(DATABASE_URL));
+});

@@ -10,9 +10,7 @@ test('without an environment the defaults hold', () => {
     usiAuthUrl: 'https://explore.api.aai.ebi.ac.uk',
     usiAccount: undefined,
     timeZone: 'Europe/Rome',
-    admins: [],
-    smtpUrl: undefined,
-    fromEmail: undefined,
+    mail: { smtpUrl: undefined, from: undefined, admins: [] },
   });
 });
 
@@ -35,10 +33,11 @@ test('all variables are read, and an empty one counts as not set', () => {
   assert.equal(settings.usiAuthUrl, 'https://explore.api.aai.ebi.ac.uk');
   assert.deepEqual(settings.usiAccount, { username: 'manager', password: 'secret' });
   assert.equal(settings.timeZone, 'Europe/London');
-  assert.deepEqual(settings.admins, [
-    { name: 'Ada Lovelace', mail: 'ada@example.org' },
-    { name: 'Bob', mail: 'bob@example.org' },
-  ]);
+  assert.deepEqual(settings.mail, {
+    smtpUrl: 'smtp://mail:25',
+    from: 'noreply@example.org',
+    admins: ['Ada Lovelace <ada@example.org>', 'Bob <bob@example.org>'],
+  });
 });
 
 test('one error lists everything that is wrong, without repeating what may be secret', () => {
@@ -46,7 +45,8 @@ test('one error lists everything that is wrong, without repeating what may be se
     DATABASE_URL: 'mysql://image:secret@db/image',
     USI_URL: 'submission-test.ebi.ac.uk',
     TIME_ZONE: 'europe/rome',
-    ADMINS: 'ada@example.org',
+    ADMINS: 'Ada <ada@example.org>, nobody',
+    SMTP_URL: 'smtp://mail:25',
     USI_MANAGER: 'manager',
   };
   assert.throws(() => readSettings(env, '/home'), {
@@ -55,8 +55,9 @@ test('one error lists everything that is wrong, without repeating what may be se
       'settings: DATABASE_URL: expected postgres://user:password@host:port/database; ' +
       'USI_URL: expected a URL that begins with https:// or http://; ' +
       "TIME_ZONE: expected an IANA zone such as 'Europe/Rome'; " +
-      "ADMINS: expected Name <mail>, Name <mail>, got 'ada@example.org'; " +
-      'USI_MANAGER and USI_MANAGER_PASSWORD: expected both or none, got one',
+      'ADMINS, entry 2: expected Name <mail>; ' +
+      'USI_MANAGER and USI_MANAGER_PASSWORD: expected both or none, got one; ' +
+      'SMTP_URL and DEFAULT_FROM_EMAIL: expected both or none, got one',
     hint: 'These are environment variables; injecttool/README.md lists them.',
   });
 });

@@ -18,7 +18,7 @@ try {
     yes: true,
     report: (line) => console.log(`# ${line}`),
   });
-  if (process.env['DATABASE_URL'] === undefined) {
+  if (!process.env['DATABASE_URL']) {
     console.log('# DATABASE_URL is not set: the database layer is tested on PGlite only');
   }
   console.log(`# Temporal ${servers.temporal.address}, Redis ${servers.redis.url}`);

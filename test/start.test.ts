@@ -2,11 +2,12 @@ import assert from 'node:assert/strict';
 import { mkdtemp, realpath, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { test, type TestContext } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { loadDevFile } from '../src/embedded/dev-file.ts';
 import { isAlive } from '../src/embedded/process-identity.ts';
 import { endProcess } from '../src/embedded/server-process.ts';
+import { createEmptySchema, createPrivateSchema } from './fixtures/injecttool-private-schema.ts';
 import { Command, pathWithTemporal, SILENT } from './helpers/command-line.ts';
 
 const QUARTER_MS = 15 * 60_000;
@@ -36,7 +37,6 @@ function settled(stdout: string, home: string): string {
 
 const HEAD = `USI        http://HOST:PORT (the project's own server: USI_MANAGER is not set)
 Database   embedded, in HOME/injecttool
-Admins     ADMINS is not set: failures are logged only
 Queue      injecttool
 Temporal   HOST:PORT
 Redis      HOST:PORT
@@ -49,6 +49,9 @@ function mainJob(submission: number, added: string): string {
   const done = `UID submission ${submission} Completed, biosample submission ${submission - 1} Completed`;
   return `${added}clearsessions.run(), inline in this process:
   Session cleaned with success
+cleanupregistration.delay() and cleanUpTask.delay():
+  Registrations cleaned with success
+  success
 fetchStatusTask.delay(), a durable call:
   exclusive/injecttool/FetchStatusTask
   ready: false, state: NOT YET
@@ -62,16 +65,18 @@ and again, until BioSamples has answered:
   - ${line}; validation: 6 Complete; 0 animals with accession
   + ${done}; validation: 6 Complete; 3 animals with accession
 The routines:
+  clean_biosample_models: 0 0 * * * in Europe/Rome, next TIME, TIME, TIME
+  cleanupregistration: 0 12 * * * in Europe/Rome, next TIME, TIME, TIME
   clearsessions: 0 12 * * * in Europe/Rome, next TIME, TIME, TIME
   fetch_biosample_status: */15 * * * * in Europe/Rome, next TIME, TIME, TIME
 `;
 }
 
-test('npm start does the main job, twice in a row, and keeps working until Ctrl-C', async (t) => {
-  const home = await realpath(await mkdtemp(join(tmpdir(), 'sedano-start-')));
+/** `npm start` with a folder of its own, on the database that DATABASE_URL names or on the embedded one. */
+async function startIn(home: string, databaseUrl?: string) {
   const env = {
     ...SILENT,
-    DATABASE_URL: undefined,
+    DATABASE_URL: databaseUrl,
     USI_MANAGER: undefined,
     USI_MANAGER_PASSWORD: undefined,
     ADMINS: undefined,
@@ -79,6 +84,15 @@ test('npm start does the main job, twice in a row, and keeps working until Ctrl-
     SEDANO_HOME: home,
     PATH: await pathWithTemporal(),
   };
+  return {
+    start: (...args: string[]) => new Command('injecttool/start.ts', args, { env }),
+    createTrial: () => new Command('injecttool/create-trial-database.ts', [], { env }),
+  };
+}
+
+/** A folder whose servers are ended with the test, should a start have left some. */
+async function createHome(t: TestContext) {
+  const home = await realpath(await mkdtemp(join(tmpdir(), 'sedano-start-')));
   const recorded = () => {
     const file = loadDevFile(home);
     return [file?.temporal?.process, file?.redis?.process].filter((found) => found !== undefined);
@@ -87,9 +101,15 @@ test('npm start does the main job, twice in a row, and keeps working until Ctrl-
     await Promise.all(recorded().map((left) => endProcess(left)));
     await rm(home, { recursive: true, force: true });
   });
-  const start = (...args: string[]) => new Command('injecttool/start.ts', args, { env });
-  const added = (submission: number) =>
-    `UID submission ${submission} was added: it waits for BioSamples.\n`;
+  return { home, recorded };
+}
+
+const added = (submission: number) =>
+  `UID submission ${submission} was added: it waits for BioSamples.\n`;
+
+test('npm start does the main job, twice in a row, and keeps working until Ctrl-C', async (t) => {
+  const { home, recorded } = await createHome(t);
+  const { start } = await startIn(home);
 
   await awayFromTheQuarter();
   for (const submission of [4, 5]) {
@@ -114,3 +134,80 @@ test('npm start does the main job, twice in a row, and keeps working until Ctrl-
     `${HEAD}\n${mainJob(6, added(6))}\nWorking. Ctrl-C stops the worker and what was started here.\n`,
   );
 });
+
+const { DATABASE_URL } = process.env;
+const onServer = DATABASE_URL ? {} : { skip: 'DATABASE_URL is not set' };
+
+test(
+  'npm start does the same on PostgreSQL, in a database that was made for a trial',
+  onServer,
+  async (t) => {
+    const schema = await createEmptySchema(DATABASE_URL ?? '');
+    t.after(() => schema.drop());
+    const { home } = await createHome(t);
+    const { start, createTrial } = await startIn(home, schema.url);
+
+    const without = await start('--once').ended;
+    assert.deepEqual(without, {
+      code: 1,
+      stdout: without.stdout,
+      stderr:
+        'Error: DATABASE_URL: expected the database of InjectTool, got one without its tables\n' +
+        "Hint: The original makes them (manage.py migrate); to try things, make an empty database and run 'npm run trial-database'.\n",
+    });
+
+    assert.deepEqual(await createTrial().ended, {
+      code: 0,
+      stdout: 'The tables are there, with some rows. Now: npm start\n',
+      stderr: '',
+    });
+    await awayFromTheQuarter();
+    const { code, stdout, stderr } = await start('--once').ended;
+    assert.equal(code, 0, stderr);
+    const head = HEAD.replace('embedded, in HOME/injecttool', 'DATABASE_URL');
+    assert.equal(settled(stdout, home), `${head}\n${mainJob(4, added(4))}`);
+
+    const again = await createTrial().ended;
+    assert.deepEqual(again, {
+      code: 1,
+      stdout: '',
+      stderr:
+        'Error: DATABASE_URL: expected an empty database, got one with auth_user\n' +
+        'Hint: Make one for the trial: createdb injecttool_trial\n',
+    });
+  },
+);
+
+test(
+  'npm start adds nothing to a database in earnest, and asks no USI server of its own',
+  onServer,
+  async (t) => {
+    const schema = await createPrivateSchema(DATABASE_URL ?? '');
+    t.after(() => schema.drop());
+    const { home } = await createHome(t);
+    const { start } = await startIn(home, schema.url);
+    const { code, stdout, stderr } = await start('--once').ended;
+    assert.equal(code, 0, stderr);
+    assert.equal(
+      settled(stdout, home),
+      `USI        USI_MANAGER is not set: 'Fetch USI status' is left out
+Database   DATABASE_URL
+Queue      injecttool
+Temporal   HOST:PORT
+Redis      HOST:PORT
+Web UI     http://HOST:PORT
+
+clearsessions.run(), inline in this process:
+  Session cleaned with success
+cleanupregistration.delay() and cleanUpTask.delay():
+  Registrations cleaned with success
+  success
+The routines:
+  clean_biosample_models: 0 0 * * * in Europe/Rome, next TIME, TIME, TIME
+  cleanupregistration: 0 12 * * * in Europe/Rome, next TIME, TIME, TIME
+  clearsessions: 0 12 * * * in Europe/Rome, next TIME, TIME, TIME
+  fetch_biosample_status: */15 * * * * in Europe/Rome, next TIME, TIME, TIME
+`,
+    );
+  },
+);

@@ -1,5 +1,5 @@
 import { Pool, type PoolClient, type QueryResultRow, TypeOverrides, types } from 'pg';
-import { ConfigError } from 'sedano';
+import { ConfigError, SedanoError } from 'sedano';
 import { keepText, parseBigint } from './column-types.ts';
 import type { Database, Queries } from './database.ts';
 
@@ -18,10 +18,39 @@ export function openPostgres(url: string): Database {
   pool.on('error', ignoreLostConnection);
   let closing: Promise<void> | undefined;
   return {
-    query: (text, values) => queryOn(pool, text, values),
-    transaction: (work) => inTransaction(pool, work),
+    query: (text, values) => explained(url, () => queryOn(pool, text, values)),
+    transaction: (work) => explained(url, () => inTransaction(pool, work)),
     close: () => (closing ??= pool.end()),
   };
+}
+
+/** SQLSTATE's classes of a server that lets nobody in: wrong account, no such database, starting or stopping. */
+const NOT_LET_IN = /^(08|28|3D|57P)/;
+
+/** With where it was, when the server could not be reached or let nobody in; without account and password. */
+async function explained<Result>(url: string, work: () => Promise<Result>): Promise<Result> {
+  try {
+    return await work();
+  } catch (error) {
+    const reason = connectionTrouble(error);
+    if (reason === undefined) throw error;
+    const { hostname, port, pathname } = new URL(url);
+    throw new SedanoError(
+      `PostgreSQL at ${hostname}:${port || '5432'}, database '${pathname.slice(1)}': ${reason}`,
+      { cause: error, hint: 'Check DATABASE_URL, and that the server runs.' },
+    );
+  }
+}
+
+function connectionTrouble(error: unknown): string | undefined {
+  if (!(error instanceof Error)) return undefined;
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
+  if (NOT_LET_IN.test(code)) return error.message;
+  if (/^E[A-Z_]+$/.test(code)) return `cannot be reached (${code})`;
+  // the pool's own, without a code
+  return /timeout exceeded when trying to connect|Connection terminated/.test(error.message)
+    ? error.message
+    : undefined;
 }
 
 function openPool(url: string): Pool {

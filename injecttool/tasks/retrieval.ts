@@ -67,9 +67,13 @@ export class CompleteRetrievalTask extends BaseTask {
   }
 }
 
-// owners' mails are not sent yet; what would be sent is logged, without the addressee's data
-async function mailOwner({ subject }: OwnerMail): Promise<void> {
-  logger.info({ subject }, "Mail to the submission's owner");
+/** The tables are written already: a mail that cannot be handed over is logged, and changes nothing. */
+async function mailOwner({ to, subject, body }: OwnerMail): Promise<void> {
+  try {
+    await app.sendMail({ to, subject, text: body });
+  } catch (err) {
+    logger.error({ err, subject }, "The mail to the submission's owner could not be handed over");
+  }
 }
 
 export const completeRetrievalProcess = app.register(new CompleteRetrievalTask());

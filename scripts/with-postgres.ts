@@ -1,0 +1,61 @@
+// Runs a command while a PostgreSQL of its own is there, which DATABASE_URL names; ends with the command's exit code:
+//   node --import=tsx scripts/with-postgres.ts npm test
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { constants } from 'node:os';
+import { Exit, EXIT } from '../src/commands/exit.ts';
+import { StopSignal } from '../src/commands/stop-signal.ts';
+import { identify } from '../src/embedded/process-identity.ts';
+import { endProcess } from '../src/embedded/server-process.ts';
+import { SedanoError } from '../src/errors.ts';
+import { findPostgres } from './postgres/program.ts';
+import { startPostgres } from './postgres/server.ts';
+
+const COMMAND_GRACE_MS = 10_000;
+
+process.exit(await main(process.argv.slice(2)));
+
+async function main(command: string[]): Promise<number> {
+  if (command.length === 0) {
+    console.error('Usage: node --import=tsx scripts/with-postgres.ts COMMAND [ARGUMENT…]');
+    return EXIT.usage;
+  }
+  using stop = new StopSignal();
+  try {
+    return await runWithPostgres(command, stop.signal);
+  } catch (error) {
+    if (error instanceof Exit) return error.code;
+    const hint = error instanceof SedanoError ? error.hint : undefined;
+    console.error(`Error: ${error instanceof Error ? error.message : String(error)}`);
+    if (hint !== undefined) console.error(`Hint: ${hint}`);
+    return EXIT.failed;
+  }
+}
+
+async function runWithPostgres(command: string[], signal: AbortSignal): Promise<number> {
+  const report = (line: string) => console.log(`# ${line}`);
+  const program = await findPostgres({ env: process.env, report, signal });
+  await using server = await startPostgres(program, signal);
+  report(`PostgreSQL ${server.version} at ${server.address}`);
+  return await runCommand(command, { ...process.env, DATABASE_URL: server.url }, signal);
+}
+
+/** Its exit code. When the signal aborts, the command is ended before the abort's reason is thrown. */
+async function runCommand(
+  [file = '', ...args]: string[],
+  env: NodeJS.ProcessEnv,
+  signal: AbortSignal,
+): Promise<number> {
+  signal.throwIfAborted();
+  const child = spawn(file, args, { env, stdio: 'inherit' });
+  const identity = child.pid === undefined ? undefined : identify(child.pid);
+  let ending: Promise<void> | undefined;
+  const end = () => {
+    if (identity) ending = endProcess(identity, COMMAND_GRACE_MS);
+  };
+  signal.addEventListener('abort', end);
+  const [code, killedBy] = (await once(child, 'close')) as [number | null, NodeJS.Signals | null];
+  await ending;
+  signal.throwIfAborted();
+  return code ?? 128 + constants.signals[killedBy ?? 'SIGKILL'];
+}
