@@ -13,7 +13,7 @@ export type {
 } from './task.ts';
 export { exclusiveTask } from './exclusive.ts';
 export type { ExclusiveOptions } from './exclusive.ts';
-export { NotifyAdminTaskMixin } from './notify-admin.ts';
+export { NotifyAdminTaskMixin } from './mail/notify-admin.ts';
 export { parseMailbox } from './mail/mailbox.ts';
 export type { Mailbox } from './mail/mailbox.ts';
 export type { Mail, MailOptions } from './mail/mail.ts';

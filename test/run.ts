@@ -6,17 +6,21 @@ import { once } from 'node:events';
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { StopSignal } from '../src/commands/stop-signal.ts';
 import { startServers } from '../src/embedded/index.ts';
 
 const files = process.argv.length > 2 ? process.argv.slice(2) : await testFiles();
 // servers and data of their own, so that a running `sedano dev` is left alone
 const home = await mkdtemp(join(tmpdir(), 'sedano-test-'));
 let passed = false;
+// Ctrl-C ends the tests, then the servers
+const stop = new StopSignal();
 try {
   await using servers = await startServers({
     home,
     yes: true,
     report: (line) => console.log(`# ${line}`),
+    signal: stop.signal,
   });
   if (!process.env['DATABASE_URL']) {
     console.log('# DATABASE_URL is not set: the database layer is tested on PGlite only');
@@ -51,7 +55,9 @@ async function runTests(tests: string[], env: NodeJS.ProcessEnv): Promise<boolea
     '--test-concurrency=2',
     ...tests,
   ];
+  stop.signal.throwIfAborted();
   const child = spawn(process.execPath, args, { env, stdio: ['ignore', 'pipe', 'inherit'] });
+  stop.signal.addEventListener('abort', () => child.kill());
   let output = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     process.stdout.write(text);

@@ -10,7 +10,7 @@ import { durationMs, type Duration } from '../duration.ts';
 import { ConfigError } from '../errors.ts';
 import { getTaskLogger } from '../logger.ts';
 import { WorkerOfApp, type RunningWorker } from './running-worker.ts';
-import { notifiesAdmins } from '../notify-admin.ts';
+import { notifiesAdmins } from '../mail/notify-admin.ts';
 import { createMissingRoutines } from '../schedules.ts';
 import { installRuntime } from './runtime.ts';
 

@@ -43,7 +43,8 @@ export class Program implements AsyncDisposable {
   constructor(file: string, args: string[] = [], env: NodeJS.ProcessEnv = {}) {
     this.process = spawn(process.execPath, [...sourceFlags(), file, ...args], {
       env: { ...process.env, ...env },
-      stdio: ['ignore', 'pipe', 'pipe'],
+      // a worker ends when its end of the channel does: nothing is left of tests that are killed
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     });
     for (const stream of [this.process.stdout, this.process.stderr]) {
       stream?.setEncoding('utf8').on('data', (text: string) => {

@@ -1,9 +1,9 @@
-import { runningRedactor } from './current-task.ts';
-import { getTaskLogger } from './logger.ts';
-import { failureKey, failureMail } from './mail/failure-mail.ts';
-import { formatMailbox } from './mail/mailbox.ts';
-import { registrationOf } from './registry.ts';
-import type { BaseTask, TaskCall } from './task.ts';
+import { runningRedactor } from '../current-task.ts';
+import { getTaskLogger } from '../logger.ts';
+import { failureKey, failureMail } from './failure-mail.ts';
+import { formatMailbox } from './mailbox.ts';
+import { registrationOf } from '../registry.ts';
+import type { BaseTask, TaskCall } from '../task.ts';
 
 // TypeScript wants exactly this signature of a mixin's base (TS2545)
 // oxlint-disable-next-line typescript/no-explicit-any
