@@ -2,10 +2,16 @@ import { readdir } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { AsyncResult } from './async-result.ts';
+import type { CallOptions } from './call-options.ts';
 import { assertKeys } from './checks.ts';
-import { redisUrl, resolveAppOptions, type AppOptions, type ResolvedAppOptions } from './config.ts';
+import {
+  lockSettings,
+  resolveAppOptions,
+  type AppOptions,
+  type ResolvedAppOptions,
+} from './config.ts';
 import { ConfigError, SedanoError } from './errors.ts';
-import { decoratedExclusive } from './exclusive.ts';
+import { decoratedExclusive, readExclusive, type ExclusiveOptions } from './exclusive.ts';
 import { runInline } from './inline.ts';
 import type { Locks } from './lock/lock.ts';
 import type { Mail, MailOptions } from './mail/mail.ts';
@@ -55,7 +61,7 @@ export class Sedano implements AsyncDisposable {
    * @throws {ConfigError} when an option is wrong, or a task of this name exists; both places are named.
    */
   task<Args extends unknown[], Result>(
-    options: TaskOptions,
+    options: TaskOptions<NoInfer<Args>>,
     code: ((...args: Args) => Result) & JsonTask<Args, Result>,
   ): FunctionTask<Args, Result> {
     assertKeys(options, TASK_OPTIONS, `task '${options.name}'`);
@@ -77,7 +83,7 @@ export class Sedano implements AsyncDisposable {
     return task;
   }
 
-  #register(task: BaseTask, exclusive: TaskOptions['exclusive']): void {
+  #register(task: BaseTask, exclusive: ExclusiveOptions<never> | undefined): void {
     if (!Object.isExtensible(task)) throw new ConfigError(`task '${task.name}' is frozen`);
     const { name } = task;
     // the prototype's method is called with the task as `this`; the task's own property is the inline form
@@ -87,7 +93,7 @@ export class Sedano implements AsyncDisposable {
       task,
       name,
       body,
-      exclusive: exclusive && { taskName: name, onBusy: 'message', ...exclusive },
+      exclusive: exclusive && readExclusive(exclusive, name),
       definedAt: callSite(),
     };
     this.#registry.add(registration);
@@ -171,13 +177,14 @@ export class Sedano implements AsyncDisposable {
    *
    * @throws {InvalidArgumentsError} when the arguments are not JSON.
    * @throws {TemporalUnavailableError} when no server answers within 5 s; one that got the request may have started it.
-   * @throws {ConfigError} when no task can have this name, or the namespace does not exist.
+   * @throws {ConfigError} when an option is wrong, no task can have this name, or the namespace does not exist.
    */
   async sendTask<Result = unknown>(
     name: string,
     args: readonly unknown[] = [],
+    options: CallOptions = {},
   ): Promise<AsyncResult<Result>> {
-    return await this.client.start<Result>(name, args);
+    return await this.client.start<Result>(name, args, options);
   }
 
   /**
@@ -216,8 +223,7 @@ export class Sedano implements AsyncDisposable {
   locks(): Promise<Locks> {
     // loaded here, so that a client that needs no lock never loads ioredis
     this.#locks ??= import('./lock/lock.ts').then(
-      ({ Locks }) =>
-        new Locks({ app: this.name, url: redisUrl(this.options), leaseMs: this.options.leaseMs }),
+      ({ Locks }) => new Locks({ app: this.name, ...lockSettings(this.options) }),
     );
     return this.#locks;
   }

@@ -54,6 +54,11 @@ export class AsyncResult<Result = unknown> {
     return true;
   }
 
+  /** The call that held the lock when this one was refused; undefined for a call that was started. It may be its successor. */
+  holder(): AsyncResult<Result> | undefined {
+    return undefined;
+  }
+
   /**
    * Where the call is now.
    *
@@ -182,7 +187,10 @@ export class AsyncResult<Result = unknown> {
 
   async #describe(): Promise<WorkflowExecutionDescription | undefined> {
     try {
-      return await this.client.request(() => this.#handle().describe());
+      const run = await this.client.request(() => this.#handle().describe());
+      if (run.status.name !== 'CONTINUED_AS_NEW') return run;
+      // a call that waits for long goes on in other runs of its id
+      return await this.client.request(({ workflow }) => workflow.getHandle(this.id).describe());
     } catch (error) {
       if (error instanceof WorkflowNotFoundError) return undefined;
       throw error;

@@ -12,7 +12,8 @@ import type { Sedano } from './app.ts';
 import { AsyncResult } from './async-result.ts';
 import { temporalTarget, type TemporalTarget } from './config.ts';
 import { ConfigError, SedanoError, TemporalUnavailableError } from './errors.ts';
-import { alreadyRunning } from './exclusive.ts';
+import { readCallOptions, type CallOptions, type CarriedOptions } from './call-options.ts';
+import { alreadyRunning, type OnBusy } from './exclusive.ts';
 import { toJsonArguments } from './json.ts';
 import { getTaskLogger } from './logger.ts';
 import { parseRefusedId, REFUSED_PREFIX, RefusedResult } from './refused-result.ts';
@@ -44,43 +45,77 @@ export class TaskClient {
   /**
    * Starts a call of a task; see `Sedano.sendTask`.
    *
-   * The id of an exclusive task's call is its lock's, so that Temporal refuses a second one while the first is
-   * queued or runs; the answer is then settled already.
+   * The id of an exclusive task's call is its lock's, unless the call may wait: Temporal refuses a second one while the
+   * first is queued or runs, and the answer is settled already.
    */
-  async start<Result>(name: string, args: readonly unknown[]): Promise<AsyncResult<Result>> {
+  async start<Result>(
+    name: string,
+    args: readonly unknown[],
+    options: CallOptions = {},
+  ): Promise<AsyncResult<Result>> {
     assertTaskName(name, 'call');
+    const read = readCallOptions(options, `task '${name}'`);
     const json = toJsonArguments(args, `task '${name}'`);
     const registration = this.#app.registered(name);
-    const exclusive = registration?.exclusive;
-    const id = exclusive ? `exclusive/${this.#app.name}/${exclusive.lockId}` : `${name}/${uuid()}`;
+    const gate = gateOf(this.#app, registration, { args: json, ...read });
+    const start = {
+      taskQueue: registration?.task.queue ?? this.#app.options.queue,
+      args: json,
+      ...(read.delayMs > 0 ? { startDelay: read.delayMs } : {}),
+      ...(Object.keys(read.carried).length > 0
+        ? { memo: { sedano: { options: read.carried } } }
+        : {}),
+    };
+    if (gate) return await this.#startAtGate<Result>(name, gate, start);
+    const handle = await this.request((client) =>
+      client.workflow.start(name, {
+        ...start,
+        workflowId: read.id ?? `${name}/${uuid()}`,
+        // a second call of a chosen id is the first one
+        workflowIdConflictPolicy: read.id === undefined ? 'FAIL' : 'USE_EXISTING',
+        workflowIdReusePolicy: 'REJECT_DUPLICATE',
+      }),
+    ).catch((error: unknown) => {
+      if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
+      return { workflowId: error.workflowId, firstExecutionRunId: undefined };
+    });
+    return new AsyncResult<Result>(this, handle.workflowId, handle.firstExecutionRunId);
+  }
+
+  async #startAtGate<Result>(
+    name: string,
+    gate: Gate,
+    start: { taskQueue: string; args: unknown[] },
+  ): Promise<AsyncResult<Result>> {
     try {
       const handle = await this.request((client) =>
         client.workflow.start(name, {
-          workflowId: id,
-          taskQueue: registration?.task.queue ?? this.#app.options.queue,
-          args: json,
+          ...start,
+          workflowId: gate.id,
           workflowIdConflictPolicy: 'FAIL',
           workflowIdReusePolicy: 'ALLOW_DUPLICATE',
         }),
       );
-      return new AsyncResult<Result>(this, id, handle.firstExecutionRunId);
+      return new AsyncResult<Result>(this, gate.id, handle.firstExecutionRunId);
     } catch (error) {
-      if (registration && exclusive && error instanceof WorkflowExecutionAlreadyStartedError) {
-        return await this.#refuse<Result>(registration, exclusive.taskName, id);
+      if (error instanceof WorkflowExecutionAlreadyStartedError) {
+        return await this.#refuse<Result>(name, gate);
       }
       throw error;
     }
   }
 
-  async #refuse<Result>(
-    { name }: Registration,
-    taskName: string,
-    holderId: string,
-  ): Promise<AsyncResult<Result>> {
-    const message = alreadyRunning(taskName);
-    const runId = await this.#runningRun(holderId);
-    getTaskLogger('sedano').warn({ task: name, holder: { id: holderId, runId } }, message);
-    return new RefusedResult<Result>(this, { message, holderId, holderRunId: runId });
+  async #refuse<Result>(name: string, gate: Gate): Promise<AsyncResult<Result>> {
+    const runId = await this.#runningRun(gate.id);
+    if (gate.onBusy === 'join') return new AsyncResult<Result>(this, gate.id, runId);
+    const message = alreadyRunning(gate.taskName);
+    getTaskLogger('sedano').warn({ task: name, holder: { id: gate.id, runId } }, message);
+    return new RefusedResult<Result>(this, {
+      message,
+      holderId: gate.id,
+      holderRunId: runId,
+      lockId: gate.onBusy === 'raise' ? gate.lockId : undefined,
+    });
   }
 
   // the holder may have ended since; the answer stays what it was
@@ -177,6 +212,42 @@ export class TaskClient {
     );
     await opened?.client.connection.close();
   }
+}
+
+/** The workflow id at which Temporal refuses a second call of an exclusive task. */
+interface Gate {
+  id: string;
+  lockId: string;
+  taskName: string;
+  onBusy: OnBusy;
+}
+
+/**
+ * Undefined for a call that does not pass the gate: of a task that is not exclusive, and one that may wait.
+ *
+ * @throws {ConfigError} when an id was chosen for a call whose id is its lock's.
+ */
+function gateOf(
+  app: Sedano,
+  registration: Registration | undefined,
+  call: { args: unknown[]; id: string | undefined; delayMs: number; carried: CarriedOptions },
+): Gate | undefined {
+  const exclusive = registration?.exclusive;
+  if (!exclusive) return undefined;
+  const { taskName } = exclusive;
+  const onBusy = call.carried.onBusy ?? exclusive.onBusy;
+  if (onBusy === 'wait' || onBusy === 'replace' || call.delayMs > 0) return undefined;
+  const lockId = exclusive.lockIdOf(call.args);
+  const id = `exclusive/${app.name}/${lockId}`;
+  if (call.id !== undefined) {
+    throw new ConfigError(
+      `task '${registration.name}': id: expected none for an exclusive task that does not wait, got '${call.id}'`,
+      {
+        hint: `Its id is '${id}', so that Temporal refuses a second one; with onBusy 'wait' a call has an id of its own.`,
+      },
+    );
+  }
+  return { id, lockId, taskName, onBusy };
 }
 
 /** The one text of a server that does not answer, for clients and workers. */

@@ -28,6 +28,12 @@ export interface AppOptions {
   lock?: {
     /** How long a lock outlives a holder that died; it is renewed three times as often. 1s to 1h. @default '30s' */
     lease?: Duration;
+    /**
+     * After Redis has lost its data nobody is let in for one lease, so that a holder from before is over.
+     *
+     * @default `SEDANO_RECOVERY_GUARD` (`on` or `off`), else true; false with the Redis of `sedano dev`
+     */
+    recoveryGuard?: boolean;
   };
   /** How mails are sent. @default what would be mailed is logged, without its text */
   mail?: MailSettings;
@@ -39,6 +45,7 @@ export interface ResolvedAppOptions {
   timezone: string;
   redis: string | undefined;
   leaseMs: number;
+  recoveryGuard: boolean | undefined;
   mail: ResolvedMailSettings;
 }
 
@@ -55,8 +62,9 @@ export function resolveAppOptions(name: string, options: AppOptions): ResolvedAp
   }
   assertKeys(options, ['queue', 'namespace', 'timezone', 'redis', 'lock', 'mail'], where);
   assertTexts(options, ['queue', 'namespace', 'redis'], where);
-  assertKeys(options.lock ?? {}, ['lease'], `${where}: lock`);
-  const leaseMs = durationMs(options.lock?.lease ?? '30s', `${where}: lock.lease`);
+  const { lease = '30s', recoveryGuard } = options.lock ?? {};
+  assertKeys(options.lock ?? {}, ['lease', 'recoveryGuard'], `${where}: lock`);
+  const leaseMs = durationMs(lease, `${where}: lock.lease`);
   if (leaseMs < MIN_LEASE_MS || leaseMs > MAX_LEASE_MS) {
     throw new ConfigError(`${where}: lock.lease: expected 1s to 1h, got ${leaseMs}ms`);
   }
@@ -68,6 +76,7 @@ export function resolveAppOptions(name: string, options: AppOptions): ResolvedAp
     timezone,
     redis: options.redis,
     leaseMs,
+    recoveryGuard,
     mail: resolveMailOptions(options.mail ?? {}, `${where}: mail`),
   };
 }
@@ -117,13 +126,31 @@ function loadEnvironment() {
   }
 }
 
-/** Where Redis is, and the setting that says so. */
-export function redisUrl(options: Pick<ResolvedAppOptions, 'redis'>): {
-  url: string;
-  where: string;
-} {
-  if (options.redis !== undefined) return { url: options.redis, where: "the app's redis" };
+/** Where the locks are, the setting that says so, and how they are kept. */
+export function lockSettings({
+  redis,
+  leaseMs,
+  recoveryGuard,
+}: Pick<ResolvedAppOptions, 'redis' | 'leaseMs' | 'recoveryGuard'>) {
+  const { dev = false, ...url } = redisUrl(redis);
+  // a Redis that is restarted by the hour would only be waited for
+  return { url, leaseMs, recoveryGuard: recoveryGuard ?? guardOfEnvironment() ?? !dev };
+}
+
+function guardOfEnvironment(): boolean | undefined {
+  const { SEDANO_RECOVERY_GUARD: guard } = process.env;
+  if (guard === undefined || guard === '') return undefined;
+  if (guard === 'on' || guard === 'off') return guard === 'on';
+  throw new ConfigError(`SEDANO_RECOVERY_GUARD: expected on or off, got '${guard}'`, {
+    hint: 'Unset it, and the guard is on except with the Redis of sedano dev.',
+  });
+}
+
+function redisUrl(redis: string | undefined): { url: string; where: string; dev?: boolean } {
+  if (redis !== undefined) return { url: redis, where: "the app's redis" };
   const { REDIS_URL } = process.env;
   if (REDIS_URL !== undefined && REDIS_URL !== '') return { url: REDIS_URL, where: 'REDIS_URL' };
-  return { url: readDevFile()?.redis.url ?? 'redis://localhost:6379', where: 'REDIS_URL' };
+  const dev = readDevFile();
+  if (dev) return { url: dev.redis.url, where: 'REDIS_URL', dev: true };
+  return { url: 'redis://localhost:6379', where: 'REDIS_URL' };
 }

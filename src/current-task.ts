@@ -1,10 +1,12 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
+import type { Sedano } from './app.ts';
 import type { Duration } from './duration.ts';
 import { SedanoError } from './errors.ts';
 import { bindExclusiveGuard } from './exclusive.ts';
 import type { HeldLock } from './lock/lock.ts';
 import { bindLoggerContext, type TaskLogger } from './logger.ts';
 import { Redactor } from './redactor.ts';
+import { registrationOf } from './registry.ts';
 import type { BaseTask } from './task.ts';
 
 /** How a task asks to be run again, as with Celery's `Task.retry`. */
@@ -76,6 +78,8 @@ interface Entered {
   task: BaseTask;
   current: CurrentTask;
   redactor: Redactor | undefined;
+  /** What it was called in, if in a task. */
+  within: Entered | undefined;
 }
 
 const storage = new AsyncLocalStorage<Entered>();
@@ -99,7 +103,17 @@ export function currentTask(): CurrentTask {
 export function enterTask<T>(task: BaseTask, current: CurrentTask, code: () => T): T {
   const { redact } = task;
   const redactor = redact.length === 0 ? undefined : new Redactor(redact, current.args);
-  return storage.run({ task, current, redactor }, code);
+  return storage.run({ task, current, redactor, within: storage.getStore() }, code);
+}
+
+/** Whether the call that runs, or one that it was called in, holds this lock of the app. */
+export function holdsLock(app: Sedano, lockId: string): boolean {
+  for (let entered = storage.getStore(); entered; entered = entered.within) {
+    const { lock } = entered.current;
+    const ours = lock?.lockId === lockId && registrationOf(entered.task).app === app;
+    if (ours && lock.isHeld()) return true;
+  }
+  return false;
 }
 
 /** The call that runs; undefined outside of a task. */

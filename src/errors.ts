@@ -1,3 +1,5 @@
+import type { LockHolder } from './lock/lock.ts';
+
 /** What every error of Sedano can carry beside its message. */
 export interface SedanoErrorOptions {
   /** The next thing to try, as one sentence. The command line prints it under the message. */
@@ -151,10 +153,69 @@ export class LockUnavailableError extends LockError {
   override name = 'LockUnavailableError';
 }
 
+/** Why a lock was lost. */
+export type LockLossReason =
+  /** Its lease ended before it could be renewed. */
+  | 'deadline'
+  /** A later attempt of the same call takes over, or somebody has asked for it. */
+  | 'revoked'
+  /** Somebody ended the hold by hand. */
+  | 'forced'
+  /** Redis no longer has it. */
+  | 'gone';
+
 /**
  * The lock was lost while the task ran: its lease ended, or a retry of the same call took over. `run()` throws it; a
  * durable call is run again.
  */
 export class LockLostError extends LockError {
   override name = 'LockLostError';
+  /** Why. */
+  readonly reason: LockLossReason;
+  /** The fence of the grant that was lost. */
+  readonly fence: string;
+
+  constructor(
+    message: string,
+    { reason, fence, ...options }: LockErrorOptions & { reason: LockLossReason; fence: string },
+  ) {
+    super(message, options);
+    this.reason = reason;
+    this.fence = fence;
+  }
+}
+
+/** Whoever holds the lock, for the errors of those who do not. */
+export interface LockHolderErrorOptions extends LockErrorOptions {
+  /** Who holds the lock; undefined where nobody does for a moment. */
+  holder?: LockHolder | undefined;
+}
+
+/** An exclusive task with `onBusy: 'raise'` is running already. */
+export class AlreadyRunningError extends LockError {
+  override name = 'AlreadyRunningError';
+  /** Who runs it; undefined where it is only known that somebody does. */
+  readonly holder: LockHolder | undefined;
+
+  constructor(message: string, { holder, ...options }: LockHolderErrorOptions) {
+    super(message, options);
+    this.holder = holder;
+  }
+}
+
+/** The lock was not free within `maxWait`. */
+export class LockWaitTimeoutError extends LockError {
+  override name = 'LockWaitTimeoutError';
+  /** Who held it last. */
+  readonly holder: LockHolder | undefined;
+
+  constructor(message: string, { holder, ...options }: LockHolderErrorOptions) {
+    super(message, options);
+    this.holder = holder;
+  }
+}
+
+/** A task waits for a lock that it holds itself: it would wait for ever. */
+export class SelfDeadlockError extends LockError {
+  override name = 'SelfDeadlockError';
 }

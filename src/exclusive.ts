@@ -1,45 +1,93 @@
 import { assertKeys, assertTexts } from './checks.ts';
+import { durationMs, type Duration } from './duration.ts';
 import { ConfigError } from './errors.ts';
 import type { BaseTask } from './task.ts';
 
+/**
+ * What becomes of a call whose lock is held: `'message'` succeeds with "<taskName> already running!"; `'raise'` fails with
+ * {@link AlreadyRunningError}; `'join'` gives the AsyncResult of the call that holds it; `'wait'` waits its turn, first in,
+ * first out; `'replace'` asks the holder to stop, then waits.
+ */
+export type OnBusy = 'message' | 'raise' | 'join' | 'wait' | 'replace';
+
+export const ON_BUSY: readonly OnBusy[] = ['message', 'raise', 'join', 'wait', 'replace'];
+
 /** Makes a task exclusive: at most one call with this lock runs at a time, wherever it was started. */
-export interface ExclusiveOptions {
-  /** Names the lock in Redis and in the workflow id. Characters `A-Z a-z 0-9 . _ : / -`, at most 200 bytes. */
-  lockId: string;
+export interface ExclusiveOptions<Args extends unknown[] = []> {
+  /**
+   * Names the lock in Redis and in the workflow id: `A-Z a-z 0-9 . _ : / -`, at most 200 characters. As a function of
+   * the arguments it gives each of them a lock of its own; it must not depend on anything else.
+   */
+  lockId: string | ((...args: Args) => string);
   /**
    * The name in the loser's message, `"<taskName> already running!"`.
    *
    * @default the task's name
    */
   taskName?: string;
+  /** What becomes of a call whose lock is held. @default 'message' */
+  onBusy?: OnBusy;
+  /** How long `'wait'` and `'replace'` wait before {@link LockWaitTimeoutError}. @default no limit */
+  maxWait?: Duration;
+}
+
+/** The options as they were read when the task was registered. */
+export interface Exclusive {
+  taskName: string;
+  onBusy: OnBusy;
+  maxWaitMs: number | undefined;
   /**
-   * What a loser is told: its call succeeds with the message. The only way so far.
+   * The lock of a call with these arguments.
    *
-   * @default 'message'
+   * @throws {ConfigError} when the task's function gives no lock id.
    */
-  onBusy?: 'message';
+  lockIdOf(args: readonly unknown[]): string;
 }
 
 const LOCK_ID = /^[A-Za-z0-9._:/-]{1,200}$/;
 
 /**
- * @param where names the task in the error.
- * @throws {ConfigError} when the lock id has other characters, or is longer than 200 bytes.
+ * Reads the options of a task.
+ *
+ * @throws {ConfigError} when one is wrong; the text names the task.
  */
-export function assertExclusiveOptions(options: ExclusiveOptions, where: string): void {
-  assertKeys(options, ['lockId', 'taskName', 'onBusy'], `${where}: exclusive`);
+export function readExclusive(options: ExclusiveOptions<never>, name: string): Exclusive {
+  const where = `task '${name}'`;
+  assertKeys(options, ['lockId', 'taskName', 'onBusy', 'maxWait'], `${where}: exclusive`);
   assertTexts(options, ['taskName'], `${where}: exclusive`);
-  if (options.onBusy !== undefined && (options.onBusy as unknown) !== 'message') {
-    throw new ConfigError(
-      `${where}: exclusive: onBusy: expected 'message', got ${JSON.stringify(options.onBusy)}`,
-    );
-  }
-  if (typeof options.lockId !== 'string' || !LOCK_ID.test(options.lockId)) {
-    throw new ConfigError(
-      `${where}: lockId: expected 1 to 200 characters of A-Z a-z 0-9 . _ : / -, got ${JSON.stringify(options.lockId)}`,
-      { hint: 'Other characters could end a Redis key early.' },
-    );
-  }
+  const { lockId, taskName = name, onBusy = 'message', maxWait } = options;
+  assertOnBusy(onBusy, `${where}: exclusive`);
+  if (typeof lockId !== 'function') assertLockId(lockId, where);
+  return {
+    taskName,
+    onBusy,
+    maxWaitMs:
+      maxWait === undefined ? undefined : durationMs(maxWait, `${where}: exclusive: maxWait`),
+    lockIdOf(args) {
+      if (typeof lockId !== 'function') return lockId;
+      const id = lockId(...(args as never));
+      assertLockId(id, where);
+      return id;
+    },
+  };
+}
+
+/** @throws {ConfigError} when it is none of {@link OnBusy}. */
+export function assertOnBusy(onBusy: unknown, where: string): asserts onBusy is OnBusy {
+  if (ON_BUSY.some((known) => known === onBusy)) return;
+  const known = ON_BUSY.map((one) => `'${one}'`).join(', ');
+  throw new ConfigError(
+    `${where}: onBusy: expected one of ${known}, got ${JSON.stringify(onBusy)}`,
+  );
+}
+
+/** @throws {ConfigError} when it has other characters than a lock id may have, or is too long. */
+export function assertLockId(lockId: unknown, where: string): void {
+  if (typeof lockId === 'string' && LOCK_ID.test(lockId)) return;
+  throw new ConfigError(
+    `${where}: lockId: expected 1 to 200 characters of A-Z a-z 0-9 . _ : / -, got ${JSON.stringify(lockId)}`,
+    { hint: 'Other characters could end a Redis key early.' },
+  );
 }
 
 /** What a loser is told. */
@@ -48,9 +96,9 @@ export function alreadyRunning(taskName: string): string {
 }
 
 /** By the method that the decorator returned: lost when something else takes its place. */
-const byMethod = new WeakMap<object, ExclusiveOptions>();
+const byMethod = new WeakMap<object, ExclusiveOptions<never>>();
 /** By the instance: kept whatever happens to the method. The two must agree. */
-const byInstance = new WeakMap<object, ExclusiveOptions>();
+const byInstance = new WeakMap<object, ExclusiveOptions<never>>();
 
 /** Whether a call of this very task has been let in by its lock. */
 let mayEnter: (task: object) => boolean = () => false;
@@ -68,8 +116,8 @@ export function bindExclusiveGuard(guard: (task: object) => boolean): void {
  *
  * @throws {ConfigError} when it decorates another method than `run`.
  */
-export function exclusiveTask(options: ExclusiveOptions) {
-  return <T extends BaseTask, Args extends unknown[], Result>(
+export function exclusiveTask<Args extends unknown[]>(options: ExclusiveOptions<Args>) {
+  return <T extends BaseTask, Result>(
     method: (this: T, ...args: Args) => Result,
     context: ClassMethodDecoratorContext<T, (this: T, ...args: Args) => Result>,
   ): ((this: T, ...args: Args) => Result) => {
@@ -108,7 +156,7 @@ export function exclusiveTask(options: ExclusiveOptions) {
  *
  * @throws {ConfigError} when the decorated `run` is no longer the one that would be called.
  */
-export function decoratedExclusive(task: BaseTask): ExclusiveOptions | undefined {
+export function decoratedExclusive(task: BaseTask): ExclusiveOptions<never> | undefined {
   // looked up, not called
   const run = Reflect.get(task, 'run') as object;
   const ofMethod = byMethod.get(run);

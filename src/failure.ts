@@ -8,6 +8,7 @@ import {
   type Duration as TemporalDuration,
 } from '@temporalio/common';
 import { runningRedactor } from './current-task.ts';
+import { PARKED_TYPE, type Parking } from './parking.ts';
 import { TaskCrashedError, TaskFailedError, TaskRevokedError, type TaskError } from './errors.ts';
 
 /** The failure type of an attempt whose task asked to be run again. */
@@ -40,6 +41,12 @@ export function passingFailure(type: string, error: unknown, delayMs: number): A
 /** The failure of a call that Sedano gives up. */
 export function ownFailure(type: string, message: string): ApplicationFailure {
   return ApplicationFailure.create({ type, message, nonRetryable: true, details: [OURS] });
+}
+
+/** The failure of a round whose call waits in its workflow, which knows it by its type and its first detail. */
+export function parkedFailure(message: string, parking: Parking): ApplicationFailure {
+  const details = [OURS, parking];
+  return ApplicationFailure.create({ type: PARKED_TYPE, message, nonRetryable: true, details });
 }
 
 interface FailureOptions {

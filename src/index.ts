@@ -12,7 +12,8 @@ export type {
   TaskOptions,
 } from './task.ts';
 export { exclusiveTask } from './exclusive.ts';
-export type { ExclusiveOptions } from './exclusive.ts';
+export type { ExclusiveOptions, OnBusy } from './exclusive.ts';
+export type { ApplyOptions, BusyOptions, CallOptions } from './call-options.ts';
 export { NotifyAdminTaskMixin } from './mail/notify-admin.ts';
 export { parseMailbox } from './mail/mailbox.ts';
 export type { Mailbox } from './mail/mailbox.ts';

@@ -2,6 +2,7 @@ import type { WorkflowExecutionDescription } from '@temporalio/client';
 import { defaultPayloadConverter } from '@temporalio/common';
 import { RETRY_TYPE } from './failure.ts';
 import { readBeat } from './beat.ts';
+import type { CallMemo } from './parking.ts';
 
 /** What Temporal knows of a call that has not ended. */
 export interface PendingCall {
@@ -19,9 +20,13 @@ const RUNNING_STATES = new Set([2, 3]);
 const EVENTS_BEFORE_ACTIVITY = 3;
 
 /** Reads the one pending activity of a call's workflow. */
-export function describePending({ raw, historyLength }: WorkflowExecutionDescription): PendingCall {
+export function describePending(description: WorkflowExecutionDescription): PendingCall {
+  const { raw, historyLength, memo } = description;
   const [activity] = raw.pendingActivities ?? [];
   if (!activity) {
+    // it waits for its lock, with nothing that could be in the way of its end
+    const { waiting } = (memo?.['sedano'] ?? {}) as CallMemo;
+    if (waiting) return { state: 'PENDING', begun: true, progress: undefined };
     // between two activities, or before the first
     const begun = historyLength > EVENTS_BEFORE_ACTIVITY;
     return { state: begun ? 'STARTED' : 'PENDING', begun, progress: undefined };

@@ -1,6 +1,6 @@
 import type { TaskClient } from './client.ts';
 import { AsyncResult, type TaskState } from './async-result.ts';
-import { InvalidArgumentsError, SedanoError } from './errors.ts';
+import { AlreadyRunningError, InvalidArgumentsError, SedanoError } from './errors.ts';
 
 /** Ids of refused calls begin so; they name no workflow. */
 export const REFUSED_PREFIX = 'refused/';
@@ -12,18 +12,21 @@ export interface Refusal {
   /** The call that was running or queued. */
   holderId: string;
   holderRunId: string | undefined;
+  /** Set where the call was to fail: the lock that was held. */
+  lockId?: string | undefined;
 }
 
 /** @throws {InvalidArgumentsError} when the id was not made by a refused call. */
 export function parseRefusedId(id: string): Refusal {
   try {
     const text = Buffer.from(id.slice(REFUSED_PREFIX.length), 'base64url').toString();
-    const [message, holderId, holderRunId] = JSON.parse(text) as [unknown, unknown, unknown];
+    const [message, holderId, holderRunId, lockId] = JSON.parse(text) as unknown[];
     if (typeof message === 'string' && typeof holderId === 'string') {
       return {
         message,
         holderId,
         holderRunId: typeof holderRunId === 'string' ? holderRunId : undefined,
+        lockId: typeof lockId === 'string' ? lockId : undefined,
       };
     }
   } catch (error) {
@@ -42,8 +45,8 @@ export class RefusedResult<Result> extends AsyncResult<Result> {
   readonly #refusal: Refusal;
 
   constructor(client: TaskClient, refusal: Refusal) {
-    const { message, holderId, holderRunId } = refusal;
-    const text = JSON.stringify([message, holderId, holderRunId]);
+    const { message, holderId, holderRunId, lockId } = refusal;
+    const text = JSON.stringify([message, holderId, holderRunId, lockId]);
     super(client, `${REFUSED_PREFIX}${Buffer.from(text).toString('base64url')}`, undefined);
     this.#refusal = refusal;
   }
@@ -53,15 +56,17 @@ export class RefusedResult<Result> extends AsyncResult<Result> {
   }
 
   override async state(): Promise<TaskState> {
-    return 'SUCCESS';
+    return this.#refusal.lockId === undefined ? 'SUCCESS' : 'FAILURE';
   }
 
   override async info(): Promise<unknown> {
-    return this.#refusal.message;
+    return this.#error() ?? this.#refusal.message;
   }
 
   /** The message. It stands where the task's own value would, as in InjectTool's `exclusive_task`. */
   override async get(): Promise<Result> {
+    const error = this.#error();
+    if (error) throw error;
     // the loser's value is this text, whatever the task returns
     return this.#refusal.message as Result;
   }
@@ -74,8 +79,17 @@ export class RefusedResult<Result> extends AsyncResult<Result> {
     });
   }
 
+  #error(): AlreadyRunningError | undefined {
+    const { message, lockId, holderId } = this.#refusal;
+    if (lockId === undefined) return undefined;
+    return new AlreadyRunningError(message, {
+      lockId,
+      hint: `The call that runs is '${holderId}'.`,
+    });
+  }
+
   /** The call that was running or queued. */
-  holder(): AsyncResult<Result> {
+  override holder(): AsyncResult<Result> {
     const { holderId, holderRunId } = this.#refusal;
     return this.client.result<Result>(holderId, holderRunId);
   }

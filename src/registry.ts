@@ -4,7 +4,7 @@ import type { Sedano } from './app.ts';
 import { assertCount, assertTexts } from './checks.ts';
 import { durationMs } from './duration.ts';
 import { ConfigError } from './errors.ts';
-import { assertExclusiveOptions, type ExclusiveOptions } from './exclusive.ts';
+import type { Exclusive } from './exclusive.ts';
 import type { BaseTask } from './task.ts';
 
 /** A task that an app knows, with what was read once when it was registered. */
@@ -14,7 +14,7 @@ export interface Registration {
   name: string;
   /** The user's code, without lock and context. */
   body: (...args: unknown[]) => unknown;
-  exclusive: Required<ExclusiveOptions> | undefined;
+  exclusive: Exclusive | undefined;
   /** `file:line` of the definition, for errors. */
   definedAt: string;
 }
@@ -47,9 +47,6 @@ export class Registry {
       );
     }
     assertTask(registration.task, registration.definedAt);
-    if (registration.exclusive) {
-      assertExclusiveOptions(registration.exclusive, `task '${registration.name}'`);
-    }
     const earlier = this.#byName.get(registration.name);
     if (earlier) {
       throw new ConfigError(

@@ -1,7 +1,9 @@
 import type { AsyncResult } from './async-result.ts';
+import type { ApplyOptions, CallOptions } from './call-options.ts';
 import { currentTask } from './current-task.ts';
 import type { Duration } from './duration.ts';
 import type { ExclusiveOptions } from './exclusive.ts';
+import { runInline } from './inline.ts';
 import type { Jsonable } from './json.ts';
 import type { RedactOption } from './redactor.ts';
 import { registrationOf } from './registry.ts';
@@ -29,7 +31,7 @@ export interface TaskCall {
 export type FinalState = 'SUCCESS' | 'FAILURE' | 'REVOKED';
 
 /** What a task can be told beside its code. */
-export interface TaskOptions {
+export interface TaskOptions<Args extends unknown[] = []> {
   /** Unique in the app: printable, at most 200 bytes. Also the workflow type, so `temporal workflow start --type` takes it. */
   name: string;
   /** One sentence for people. @default '' */
@@ -37,7 +39,7 @@ export interface TaskOptions {
   /** The task queue of its calls. @default the app's queue */
   queue?: string;
   /** At most one call runs at a time. @default not exclusive */
-  exclusive?: ExclusiveOptions;
+  exclusive?: ExclusiveOptions<Args>;
   /** Errors that run the task again by themselves, compared with `instanceof`, as Celery's `autoretry_for`. @default [] */
   autoretryFor?: readonly ErrorClass[];
   /** Further executions after the first, from 0, as in Celery: 3 is four executions; null is no limit. @default 3 */
@@ -101,8 +103,37 @@ export abstract class BaseTask implements TaskOptions {
    * @throws {ConfigError} when the task is not registered.
    */
   delay<T extends BaseTask>(this: T, ...args: ArgsOf<T>): Promise<AsyncResult<ResultOf<T>>> {
+    return this.applyAsync(args);
+  }
+
+  /**
+   * Starts a durable call with options, and returns at once.
+   *
+   * @throws {InvalidArgumentsError} when the arguments are not JSON.
+   * @throws {TemporalUnavailableError} when no server answers within 5 s; one that got the request may have started it.
+   * @throws {ConfigError} when an option is wrong, or the task is not registered.
+   */
+  applyAsync<T extends BaseTask>(
+    this: T,
+    args: ArgsOf<T>,
+    options: CallOptions = {},
+  ): Promise<AsyncResult<ResultOf<T>>> {
     const { app, name } = registrationOf(this);
-    return app.sendTask<ResultOf<T>>(name, args);
+    return app.sendTask<ResultOf<T>>(name, args, options);
+  }
+
+  /**
+   * `run()` with options, as Celery's `apply()` is the inline form of `apply_async()`.
+   *
+   * @returns what the code returns, or the loser's message
+   * @throws {ConfigError} when an option is wrong, or the task is not registered.
+   */
+  async apply<T extends BaseTask>(
+    this: T,
+    args: ArgsOf<T>,
+    options: ApplyOptions = {},
+  ): Promise<ResultOf<T>> {
+    return (await runInline(registrationOf(this), args, options)) as ResultOf<T>;
   }
 
   /**
@@ -145,7 +176,7 @@ export class FunctionTask<Args extends unknown[], Result> extends BaseTask {
   // assigned at registration to the inline form, as every task's run is
   readonly #code: (...args: Args) => Result;
 
-  constructor(options: TaskOptions, code: (...args: Args) => Result) {
+  constructor(options: TaskOptions<Args>, code: (...args: Args) => Result) {
     super();
     this.name = options.name;
     this.description = options.description ?? '';

@@ -100,7 +100,7 @@ test('wrong task options are named', () => {
   });
   assert.throws(task({ exclusive: { lockId: 'a', ttl: 3 } }), {
     message:
-      "task 'add': exclusive: unknown option 'ttl', expected one of lockId, taskName, onBusy",
+      "task 'add': exclusive: unknown option 'ttl', expected one of lockId, taskName, onBusy, maxWait",
   });
 });
 
@@ -230,8 +230,8 @@ test('what JavaScript callers may get wrong is named too', () => {
     message: "task 'add': autoretryFor: expected a list of error classes",
     hint: 'A class that is undefined here may come from modules that import each other.',
   });
-  assert.throws(task({ exclusive: { lockId: 'a', onBusy: 'wait' } }), {
-    message: `task 'add': exclusive: onBusy: expected 'message', got "wait"`,
+  assert.throws(task({ exclusive: { lockId: 'a', onBusy: 'queue' } }), {
+    message: `task 'add': exclusive: onBusy: expected one of 'message', 'raise', 'join', 'wait', 'replace', got "queue"`,
   });
   const row = { task: 'clear', schedule: crontab() };
   const routine = (value: unknown) => () => testApp().routines({ nightly: value as typeof row });

@@ -103,6 +103,7 @@ Commands:
   revoke [options] <id>            ask a call to end; one that no worker has
                                    begun ends at once
   routines                         the routine tasks of the app
+  locks                            the locks of exclusive tasks
   help [command]                   display help for command
 
 Exit codes: 0 done; 1 the task failed, or an error; 2 wrong usage; 3 the result is not ready;

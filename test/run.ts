@@ -28,6 +28,8 @@ try {
   console.log(`# Temporal ${servers.temporal.address}, Redis ${servers.redis.url}`);
   const env = {
     SEDANO_LOG_LEVEL: 'silent',
+    // to the guard each new app looks as if Redis had lost its data; tests of the guard switch it on
+    SEDANO_RECOVERY_GUARD: 'off',
     ...process.env,
     TEMPORAL_ADDRESS: servers.temporal.address,
     REDIS_URL: servers.redis.url,

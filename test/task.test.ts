@@ -342,7 +342,7 @@ test('a decorator above @exclusiveTask that replaces run is refused, one below i
   assert.throws(() => testApp().register(new Above()), { message: droppedMessage });
   const app = testApp();
   app.register(new Below());
-  assert.equal(app.registered('below')?.exclusive?.lockId, 'below');
+  assert.equal(app.registered('below')?.exclusive?.lockIdOf([]), 'below');
 });
 
 test('opening is lazy: an app that never calls closes at once', async () => {

@@ -1,6 +1,5 @@
 import { Context } from '@temporalio/activity';
 import type { Sedano } from '../app.ts';
-import { readBeat } from '../beat.ts';
 import { enterTask } from '../current-task.ts';
 import {
   TaskCrashedError,
@@ -36,7 +35,7 @@ export function createAfterFailure(
     const registration = app.registered(name);
     if (!registration) return refuseUnknown(name, state);
     const context = Context.current();
-    const call = new DurableCall(registration, { context, args, beat: readBeat(undefined) });
+    const call = new DurableCall(registration, { context, args });
     const ended = { state, error: toError(text, call.id), call };
     const hooks = () => enterTask(registration.task, call, () => runHooks(registration, ended));
     const timer = setInterval(() => context.heartbeat(), HEARTBEAT_MS);

@@ -1,6 +1,7 @@
 import type { Context } from '@temporalio/activity';
 import type { CancelledFailure } from '@temporalio/common';
-import type { Beat } from '../beat.ts';
+import { readBeat, type Beat } from '../beat.ts';
+import type { CarriedOptions } from '../call-options.ts';
 import { assertCount, assertKeys } from '../checks.ts';
 import { RetryRequest, type CurrentTask, type RetryOptions } from '../current-task.ts';
 import { durationMs } from '../duration.ts';
@@ -8,11 +9,20 @@ import { SedanoError } from '../errors.ts';
 import { toJson } from '../json.ts';
 import type { HeldLock } from '../lock/lock.ts';
 import { getTaskLogger, type TaskLogger } from '../logger.ts';
+import type { Carry } from '../parking.ts';
 import type { Registration } from '../registry.ts';
 
 /** Why an attempt ended without its code having ended. */
 export class WorkerStopped extends SedanoError {
   override name = 'WorkerStopped';
+}
+
+/** What an attempt is made of beside its task. */
+export interface DurableCallOptions {
+  context: Context;
+  args: readonly unknown[];
+  options?: CarriedOptions | undefined;
+  carry?: Carry | undefined;
 }
 
 /** One attempt of a durable call, as its task sees it. */
@@ -25,9 +35,20 @@ export class DurableCall implements CurrentTask {
   readonly routine: string | undefined;
   readonly attempt: number;
   readonly resume: unknown;
+  /** From 1: how many times the call's workflow has scheduled its activity; more than once where it waits for a lock. */
+  readonly round: number;
+  /** From 1, in this round. */
+  readonly attemptOfRound: number;
+  /** The run id of its first round. */
+  readonly firstRunId: string;
+  readonly options: CarriedOptions;
+  /** What earlier rounds have left; undefined in the first. */
+  readonly carry: Carry | undefined;
   /** Attempts that ended without a word: their worker died, or did not answer. */
   readonly crashes: number;
   readonly beat: Beat;
+  /** The lock that it wants; set before it asks for it. */
+  lockId: string | undefined;
   /** Set when the lock is granted. */
   lock: HeldLock | undefined;
   readonly #context: Context;
@@ -36,21 +57,27 @@ export class DurableCall implements CurrentTask {
 
   constructor(
     { app, name }: Registration,
-    options: { context: Context; args: readonly unknown[]; beat: Beat },
+    { context, args, options = {}, carry }: DurableCallOptions,
   ) {
-    const { info } = options.context;
+    const { info } = context;
+    const beat = readBeat(info.heartbeatDetails ?? carry?.beat);
     const { workflowId = '', runId = '' } = info.workflowExecution ?? {};
     this.id = workflowId;
     this.runId = runId;
     this.name = name;
-    this.args = options.args;
+    this.args = args;
+    this.options = options;
+    this.carry = carry;
     this.queue = info.taskQueue;
     this.routine = routineOf(workflowId, app.name);
-    this.attempt = info.attempt;
-    this.beat = options.beat;
-    this.resume = options.beat.progress;
-    this.crashes = info.attempt - 1 - options.beat.ended;
-    this.#context = options.context;
+    this.round = (carry?.rounds ?? 0) + 1;
+    this.attemptOfRound = info.attempt;
+    this.attempt = beat.earlier + info.attempt;
+    this.firstRunId = carry?.firstRunId ?? runId;
+    this.beat = beat;
+    this.resume = beat.progress;
+    this.crashes = beat.crashed + info.attempt - 1 - beat.ended;
+    this.#context = context;
   }
 
   get retries(): number {

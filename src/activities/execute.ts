@@ -1,22 +1,23 @@
 import { Context } from '@temporalio/activity';
 import { CancelledFailure } from '@temporalio/common';
-import { readBeat } from '../beat.ts';
 import { enterTask, RetryRequest, type RetryOptions } from '../current-task.ts';
 import { durationMs } from '../duration.ts';
-import { LockError, LockLostError, SedanoError } from '../errors.ts';
+import { LockError, LockLostError, LockUnavailableError, SedanoError } from '../errors.ts';
 import {
   CRASHED_TYPE,
   finalFailure,
   ownFailure,
+  parkedFailure,
   passingFailure,
   readError,
   RETRY_TYPE,
 } from '../failure.ts';
 import { toJson, toJsonArguments } from '../json.ts';
+import type { ToldCall } from '../parking.ts';
 import type { Registration } from '../registry.ts';
 import type { BaseTask } from '../task.ts';
 import { DurableCall, WorkerStopped } from './durable-call.ts';
-import { runExclusively, Wait } from './exclusive.ts';
+import { Parked, runExclusively, Wait } from './exclusive.ts';
 import { runHook } from './hooks.ts';
 import type { WorkerLife } from './worker-life.ts';
 
@@ -25,35 +26,32 @@ export const HEARTBEAT_MS = 5_000;
 const REDIS_BACKOFF_MAX_MS = 30_000;
 
 /**
- * The activity of one task. Its result is the task's; whatever the task throws is turned into a failure that either
+ * Runs one attempt of a call. The result is the task's; whatever the task throws is turned into a failure that either
  * ends the call or lets Temporal start the next attempt.
  *
  * @param life of the worker that runs it
  */
-export function createExecute(
+export async function execute(
   registration: Registration,
+  told: Omit<ToldCall, 'task'>,
   life: WorkerLife,
-): (...args: unknown[]) => Promise<unknown> {
-  return async (...args) => {
-    const context = Context.current();
-    const beat = readBeat(context.info.heartbeatDetails);
-    const call = new DurableCall(registration, { context, args, beat });
-    assertCrashBudget(registration, call);
-    const attempt = async () => {
-      try {
-        return await life.during(call, () => run(registration, call));
-      } catch (error) {
-        throw await failureOf(error, registration, call);
-      }
-    };
-    const timer = setInterval(() => call.heartbeat(), HEARTBEAT_MS);
+): Promise<unknown> {
+  const call = new DurableCall(registration, { context: Context.current(), ...told });
+  assertCrashBudget(registration, call);
+  const attempt = async () => {
     try {
-      // the whole attempt, so that every line of the log carries the call's id
-      return await enterTask(registration.task, call, attempt);
-    } finally {
-      clearInterval(timer);
+      return await life.during(call, () => run(registration, call));
+    } catch (error) {
+      throw await failureOf(error, registration, call);
     }
   };
+  const timer = setInterval(() => call.heartbeat(), HEARTBEAT_MS);
+  try {
+    // the whole attempt, so that every line of the log carries the call's id
+    return await enterTask(registration.task, call, attempt);
+  } finally {
+    clearInterval(timer);
+  }
 }
 
 function assertCrashBudget({ name, task }: Registration, { crashes }: DurableCall): void {
@@ -78,7 +76,7 @@ async function run(registration: Registration, call: DurableCall): Promise<unkno
   };
   const interruptible = () => Promise.race([section(), call.interrupted]);
   const value = exclusive
-    ? await runExclusively({ registration, exclusive, call }, interruptible)
+    ? await runExclusively(registration, call, interruptible)
     : await interruptible();
   const result = toJson(value, `result of task '${name}'`);
   if (!call.terminated) await runEndHooks(task, result, call);
@@ -102,7 +100,8 @@ async function failureOf(
   call: DurableCall,
 ): Promise<Error> {
   try {
-    const delayMs = waitMs(error, registration, call);
+    if (error instanceof Parked) return parkedFailure(error.message, error.parking);
+    const delayMs = waitMs(error, call);
     // what is not the task's own error costs it no retry, even where autoretryFor names every Error
     const retry = delayMs === undefined ? retryOptions(error, registration) : undefined;
     // a revoked call is not run again, whatever its code has thrown
@@ -125,16 +124,13 @@ function isAbort(error: unknown): boolean {
 }
 
 /** How long until the next attempt, for an error that is not the task's own; undefined for one that is. */
-function waitMs(
-  error: unknown,
-  { exclusive }: Registration,
-  { beat }: DurableCall,
-): number | undefined {
+function waitMs(error: unknown, { beat, lockId }: DurableCall): number | undefined {
   if (error instanceof Wait) return error.delayMs;
   if (error instanceof WorkerStopped) return 1;
   // of this task's own lock: the code may have called another exclusive task
-  if (!(error instanceof LockError) || error.lockId !== exclusive?.lockId) return undefined;
+  if (!(error instanceof LockError) || error.lockId !== lockId) return undefined;
   if (error instanceof LockLostError) return 1;
+  if (!(error instanceof LockUnavailableError)) return undefined;
   beat.waits += 1;
   return Math.min(1_000 * 2 ** (beat.waits - 1), REDIS_BACKOFF_MAX_MS);
 }

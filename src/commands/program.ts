@@ -4,6 +4,7 @@ import { addCallCommand } from './call.ts';
 import { addDevCommand } from './dev.ts';
 import { EXIT, Exit, UsageError } from './exit.ts';
 import { addInitCommand } from './init.ts';
+import { addLocksCommand } from './locks.ts';
 import { print, printError } from './output.ts';
 import { addResultCommand } from './result.ts';
 import { addRevokeCommand } from './revoke.ts';
@@ -51,6 +52,7 @@ function createProgram(): Command {
     addResultCommand,
     addRevokeCommand,
     addRoutinesCommand,
+    addLocksCommand,
   ]) {
     add(program);
   }

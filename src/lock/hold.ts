@@ -1,18 +1,20 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { LockLostError } from '../errors.ts';
+import { LockLostError, type LockLossReason } from '../errors.ts';
 import { getTaskLogger } from '../logger.ts';
+import type { Revocation } from './inbox.ts';
 import type { HeldLock } from './lock.ts';
-import { releaseScript, renewScript, type ScriptRunner } from './scripts.ts';
+import { releaseScript, renewScript } from './scripts.ts';
+import type { LockStore } from './store.ts';
 import { withTimeout } from '../timeout.ts';
 
 interface HoldOptions {
-  redis: ScriptRunner;
-  keys: { holder: string; last: string };
+  store: LockStore;
   lockId: string;
   fence: string;
-  leaseMs: number;
   /** A moment before the lease began, on both clocks. */
   since: Moment;
+  /** Called once, when it is released. */
+  onEnd: () => void;
 }
 
 interface Moment {
@@ -22,7 +24,9 @@ interface Moment {
 
 const RENEWALS_PER_LEASE = 3;
 const RETRY_RENEWAL_MS = 100;
+const DEADLINE = 'its lease ended before it could be renewed';
 const RELEASE_TIMEOUT_MS = 2_000;
+const REVOCATIONS = { TAKEOVER: 'takeover', ASKED: 'asked', FORCED: 'forced' } as const;
 /** How long a body that has lost its lock may still take before it is left alone. */
 const LOSS_GRACE_MS = 5_000;
 
@@ -46,7 +50,7 @@ export class Hold implements HeldLock {
     this.lockId = options.lockId;
     this.fence = options.fence;
     this.#extend(options.since);
-    this.#renewAfter(options.leaseMs / RENEWALS_PER_LEASE);
+    this.#renewAfter(options.store.leaseMs / RENEWALS_PER_LEASE);
   }
 
   get signal(): AbortSignal {
@@ -87,6 +91,19 @@ export class Hold implements HeldLock {
     }
   }
 
+  /** Told by message, sooner than by its renewal, that it must let go. */
+  revoke(why: Revocation, who: string): void {
+    if (this.#over()) return;
+    switch (why) {
+      case 'takeover':
+        return this.#lose('revoked', 'a later attempt of the same call takes over');
+      case 'asked':
+        return this.#lose('revoked', `${who} has asked for its release`);
+      case 'forced':
+        return this.#lose('forced', `${who} has released it`);
+    }
+  }
+
   /** Gives the lock back. Never rejects: where Redis is away, the lease ends by itself. */
   async release(): Promise<void> {
     if (this.#released) return;
@@ -95,12 +112,10 @@ export class Hold implements HeldLock {
     clearTimeout(this.#renewTimer);
     // a renewal under way must not bring the key back to life after its release
     await this.#renewal;
-    const { redis, keys, fence } = this.#options;
+    const { store, lockId, fence, onEnd } = this.#options;
+    onEnd();
     try {
-      await withTimeout(
-        releaseScript(redis, [keys.holder, keys.last], [fence]),
-        RELEASE_TIMEOUT_MS,
-      );
+      await withTimeout(store.run(releaseScript, lockId, [fence]), RELEASE_TIMEOUT_MS);
     } catch (error) {
       getTaskLogger('sedano.lock').warn(
         { err: error, lockId: this.lockId },
@@ -110,13 +125,13 @@ export class Hold implements HeldLock {
   }
 
   #extend(since: Moment): void {
-    const { leaseMs } = this.#options;
+    const { leaseMs } = this.#options.store;
     // Redis's clock may run a little faster than ours
     const usableMs = leaseMs - (leaseMs * 0.02 + 5);
     this.#deadline = { monotonic: since.monotonic + usableMs, wall: since.wall + usableMs };
     clearTimeout(this.#deadlineTimer);
     this.#deadlineTimer = setTimeout(
-      () => this.#lose('its lease ended before it could be renewed'),
+      () => this.#lose('deadline', DEADLINE),
       Math.max(0, this.#deadline.monotonic - performance.now()),
     );
   }
@@ -128,14 +143,16 @@ export class Hold implements HeldLock {
   }
 
   async #renew(): Promise<void> {
-    const { redis, keys, fence, leaseMs } = this.#options;
+    const { store, lockId, fence } = this.#options;
     const since = { monotonic: performance.now(), wall: Date.now() };
-    const everyMs = leaseMs / RENEWALS_PER_LEASE;
+    const everyMs = store.leaseMs / RENEWALS_PER_LEASE;
     try {
-      const reply = renewScript(redis, [keys.holder], [fence, String(leaseMs)]);
-      const renewed = await withTimeout(reply, everyMs);
-      if (renewed === 0) return this.#lose('it is no longer ours in Redis');
-      if (renewed === -1) return this.#lose('a later attempt of the same call takes over');
+      const reply = store.run(renewScript, lockId, [fence, String(store.leaseMs), store.guard]);
+      const [word, who] = await withTimeout(reply, everyMs);
+      if (word === 'GONE') return this.#lose('gone', 'it is no longer ours in Redis');
+      if (word === 'TAKEOVER' || word === 'ASKED' || word === 'FORCED') {
+        return this.revoke(REVOCATIONS[word], who ?? '');
+      }
     } catch (error) {
       // tried again until the deadline, which alone decides that the lock is lost
       getTaskLogger('sedano.lock').debug({ err: error, lockId: this.lockId }, 'Renewal failed');
@@ -151,19 +168,22 @@ export class Hold implements HeldLock {
     return this.#released || this.#lost.signal.aborted;
   }
 
-  #lose(why: string): void {
+  #lose(reason: LockLossReason, why: string): void {
     clearTimeout(this.#deadlineTimer);
     clearTimeout(this.#renewTimer);
-    this.#lost.abort(
-      new LockLostError(`lock '${this.lockId}' was lost: ${why}`, { lockId: this.lockId }),
-    );
+    this.#lost.abort(this.#error(reason, `lock '${this.lockId}' was lost: ${why}`));
   }
 
   #lossError(cause?: unknown): LockLostError {
     // after a stall of the event loop the deadline may have passed before its timer could say so
-    if (!this.#lost.signal.aborted) this.#lose('its lease ended before it could be renewed');
-    const { message } = this.#lost.signal.reason as LockLostError;
-    return new LockLostError(message, { lockId: this.lockId, cause });
+    if (!this.#lost.signal.aborted) this.#lose('deadline', DEADLINE);
+    const { message, reason } = this.#lost.signal.reason as LockLostError;
+    return this.#error(reason, message, cause);
+  }
+
+  #error(reason: LockLossReason, message: string, cause?: unknown): LockLostError {
+    const { lockId, fence } = this.#options;
+    return new LockLostError(message, { lockId, reason, fence, cause });
   }
 
   async #rejectAfterLoss(ended: AbortSignal): Promise<never> {

@@ -38,17 +38,36 @@ export function parseRedisUrl({ url, where }: NamedUrl): RedisAddress {
   return { url, where, shown: `${parsed.hostname}:${parsed.port === '' ? '6379' : parsed.port}` };
 }
 
+interface ConnectOptions {
+  /** How long an answer may be owed before the connection counts as broken. */
+  silenceMs: number;
+  /** @default true */
+  autoResubscribe?: boolean;
+}
+
 /**
  * A connection that reconnects for ever. Commands wait while it is away, so each caller bounds its own wait; a
  * command that was sent when the connection broke is sent again, so each command must bear that.
  */
-export function connectRedis(address: RedisAddress): Redis {
+export function connectRedis(
+  address: RedisAddress,
+  { silenceMs, autoResubscribe = true }: ConnectOptions,
+): Redis {
   const logger = getTaskLogger('sedano.redis');
   const redis = new Redis(address.url, {
     maxRetriesPerRequest: null,
     connectTimeout: 5_000,
     retryStrategy: (times) => Math.min(times * 100, RECONNECT_MAX_MS),
+    autoResubscribe,
+    socketTimeout: silenceMs,
+    // the primary has become a replica: the name may lead to another one now
+    reconnectOnError: (error) => error.message.startsWith('READONLY'),
+    // a user with the fewest rights may not tell it
+    disableClientInfo: true,
+    connectionName: 'sedano',
   });
+  // each request that waits for the connection listens
+  redis.setMaxListeners(0);
   // one line for each outage, not one for each attempt
   let away = false;
   redis.on('error', (error: Error) => {

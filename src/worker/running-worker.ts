@@ -36,6 +36,8 @@ export interface WorkerParts {
   connection: NativeConnection;
   life: WorkerLife;
   graceMs: number;
+  /** Ends what runs beside the workers. */
+  close: () => Promise<void>;
 }
 
 /** The worker that `startWorker` returns. */
@@ -58,7 +60,7 @@ export class WorkerOfApp implements RunningWorker {
   }
 
   async #run(): Promise<void> {
-    const { workers, connection } = this.#parts;
+    const { workers, connection, close } = this.#parts;
     try {
       await Promise.all(workers.map((worker) => worker.run()));
       await recordEnds(this.#parts);
@@ -66,6 +68,7 @@ export class WorkerOfApp implements RunningWorker {
       this.#shutdown();
       throw error;
     } finally {
+      await close();
       await connection.close();
     }
   }

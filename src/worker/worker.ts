@@ -9,6 +9,7 @@ import { assertKeys } from '../checks.ts';
 import { durationMs, type Duration } from '../duration.ts';
 import { ConfigError } from '../errors.ts';
 import { getTaskLogger } from '../logger.ts';
+import { wakeParkedCalls } from './parked-calls.ts';
 import { WorkerOfApp, type RunningWorker } from './running-worker.ts';
 import { notifiesAdmins } from '../mail/notify-admin.ts';
 import { createMissingRoutines } from '../schedules.ts';
@@ -50,8 +51,9 @@ export async function startWorker(
   installRuntime();
   await app.loadTasks();
   warnOfMissingAdmins(app);
+  const exclusive = app.tasks.some((task) => task.exclusive);
   // a wrong address would otherwise fail accepted calls, one by one
-  if (app.tasks.some(({ exclusive }) => exclusive)) await app.locks();
+  if (exclusive) await app.locks();
   const connection = await connect(app);
   try {
     await createMissingRoutines(app);
@@ -73,7 +75,8 @@ export async function startWorker(
     const workers = await Promise.all(
       queues.map((taskQueue) => Worker.create({ ...shared, workflowBundle, taskQueue })),
     );
-    return new WorkerOfApp({ app, workers, queues, connection, life, graceMs });
+    const close = exclusive ? wakeParkedCalls(app) : async () => {};
+    return new WorkerOfApp({ app, workers, queues, connection, life, graceMs, close });
   } catch (error) {
     await connection.close();
     throw error;

@@ -31,15 +31,20 @@ export class PrivateRedis implements AsyncDisposable {
   }
 
   async kill(): Promise<void> {
-    if (this.#process.exitCode !== null || this.#process.signalCode !== null) return;
     this.#process.kill('SIGKILL');
+    await this.ended();
+  }
+
+  /** Resolves when the server has ended. */
+  async ended(): Promise<void> {
+    if (this.#process.exitCode !== null || this.#process.signalCode !== null) return;
     await once(this.#process, 'exit');
   }
 
-  /** Starts it again on its port, empty. */
-  async restart(): Promise<void> {
+  /** Starts it again on its port, empty unless the options say where its data is. */
+  async restart(flags: string[] = []): Promise<void> {
     await this.kill();
-    this.#process = await spawnRedis(this.#port);
+    this.#process = await spawnRedis(this.#port, flags);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,0 +1,485 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, rm, stat, truncate } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Hold } from '../src/lock/hold.ts';
+import type { Locks } from '../src/lock/lock.ts';
+import { acquireScript, releaseScript } from '../src/lock/scripts.ts';
+import {
+  held,
+  heldAtLast,
+  lost,
+  openLocks,
+  openRedis,
+  placeOf,
+  request,
+  until,
+} from './helpers/locks.ts';
+import { PrivateRedis } from './helpers/private-redis.ts';
+import { TcpProxy } from './helpers/tcp-proxy.ts';
+
+const LEASE_MS = 1_500;
+
+test('a copy of a request that comes after its hold has ended takes nothing (row 9)', async () => {
+  using a = openLocks();
+  using redis = openRedis();
+  const place = placeOf(a.app);
+  const ask = () =>
+    acquireScript(redis, place, [
+      'a',
+      '1',
+      '1',
+      'nonce',
+      '60000',
+      '{}',
+      'no',
+      'inbox',
+      '15000',
+      '9999999999999',
+      '0',
+    ]);
+  const [word, , fence = ''] = await ask();
+  assert.equal(word, 'HELD');
+  assert.deepEqual([(await ask())[0], (await ask())[2]], ['HELD', fence]);
+  await releaseScript(redis, place, [fence]);
+  assert.equal((await ask())[0], 'LATE');
+  await (await held(a.locks, 'b')).release();
+});
+
+/** Breaks the connection when the reply to the next script is under way. */
+function loseReply(proxy: TcpProxy): void {
+  let isAsked = false;
+  proxy.onRequest = (data) => {
+    isAsked ||= /evalsha/i.test(String(data));
+    return false;
+  };
+  proxy.onReply = () => {
+    if (!isAsked) return false;
+    proxy.onRequest = () => false;
+    proxy.onReply = () => false;
+    proxy.reset();
+    return true;
+  };
+}
+
+test('a lost reply to acquire, renew or release changes nothing (rows 12, 13, 14)', async (t) => {
+  await using server = await PrivateRedis.start();
+  await using proxy = await TcpProxy.start(server.url);
+  using a = openLocks({ app: 'lossy', url: proxy.url, leaseMs: LEASE_MS });
+  using redis = openRedis(server.url);
+  const counter = '{sedano:lossy}:v1:L:f';
+  await (await held(a.locks, 'warm up')).release();
+  const slowest = { acquire: 0, release: 0 };
+  for (let round = 0; round < 20; round++) {
+    loseReply(proxy);
+    const asked = performance.now();
+    const hold = await held(a.locks, 'a');
+    slowest.acquire = Math.max(slowest.acquire, performance.now() - asked);
+    assert.equal(await redis.get(counter), hold.fence);
+    if (round < 3) {
+      loseReply(proxy);
+      await delay(LEASE_MS);
+      assert.ok(hold.isHeld(), 'lost with the reply to its renewal');
+    }
+    loseReply(proxy);
+    const given = performance.now();
+    await hold.release();
+    slowest.release = Math.max(slowest.release, performance.now() - given);
+    assert.match(
+      String(await redis.get('{sedano:lossy}:v1:L:l')),
+      new RegExp(`^released ${hold.fence} `),
+    );
+  }
+  t.diagnostic(`at most ${JSON.stringify(slowest)} ms`);
+  assert.ok(slowest.acquire < 1_000 && slowest.release < 1_000);
+});
+
+test('where requests arrive and replies do not, another connection brings them (row 11)', async () => {
+  await using server = await PrivateRedis.start();
+  await using proxy = await TcpProxy.start(server.url);
+  using a = openLocks({ app: 'deaf', url: proxy.url, leaseMs: LEASE_MS });
+  using redis = openRedis(server.url);
+  await (await held(a.locks, 'warm up')).release();
+  proxy.onReply = () => true;
+  const asking = held(a.locks, 'a');
+  // the server has granted it
+  const holder = '{sedano:deaf}:v1:L:h';
+  await until('granted', () => redis.exists(holder));
+  const fence = await redis.hget(holder, 'f');
+  proxy.onReply = () => false;
+  const hold = await asking;
+  assert.equal(hold.fence, fence);
+  proxy.onReply = () => true;
+  const releasing = hold.release();
+  await until('released', async () => !(await redis.exists(holder)));
+  proxy.onReply = () => false;
+  await releasing;
+});
+
+test('a holder cut off from Redis knows it before another is let in (row 10)', async () => {
+  await using server = await PrivateRedis.start();
+  await using proxy = await TcpProxy.start(server.url);
+  using a = openLocks({ app: 'cut', url: proxy.url, leaseMs: LEASE_MS });
+  using b = openLocks({ app: 'cut', url: server.url, leaseMs: LEASE_MS });
+  const hold = await held(a.locks, 'a');
+  proxy.freeze();
+  const next = await heldAtLast(b.locks, 'b', LEASE_MS + 500);
+  assert.equal(hold.isHeld(), false);
+  assert.equal((await lost(hold)).reason, 'deadline');
+  proxy.thaw();
+  await hold.release();
+  assert.ok(next.isHeld());
+  await next.release();
+});
+
+test('connections that are killed all the time cost time only (row 15)', async (t) => {
+  await using server = await PrivateRedis.start();
+  const { url } = server;
+  using a = openLocks({ app: 'killed', url, leaseMs: 5_000 });
+  using b = openLocks({ app: 'killed', url, leaseMs: 5_000 });
+  using redis = openRedis(url);
+  const isOver = new AbortController();
+  let [inside, sections, kills] = [0, 0, 0];
+  const work = async (locks: Locks, name: string) => {
+    while (!isOver.signal.aborted) {
+      const hold = await locks.wait(request(`${name} ${sections}`));
+      assert.equal(++inside, 1, 'two inside');
+      await delay(5);
+      inside--;
+      assert.ok(hold.isHeld());
+      sections++;
+      await hold.release();
+    }
+  };
+  const works = [a, b, a, b].map(({ locks }, index) => work(locks, `worker ${index}`));
+  while (kills < 30) {
+    await delay(200);
+    const type = ++kills % 2 ? 'normal' : 'pubsub';
+    await redis.call('CLIENT', 'KILL', 'TYPE', type, 'SKIPME', 'yes');
+  }
+  isOver.abort();
+  await Promise.all(works);
+  t.diagnostic(`${sections} sections, ${kills} kills`);
+  assert.ok(sections >= kills);
+});
+
+test('a pause of Redis shorter than the lease costs nobody the lock (row 17)', async () => {
+  await using server = await PrivateRedis.start();
+  using a = openLocks({ app: 'pause', url: server.url, leaseMs: 8_000 });
+  using b = openLocks({ app: 'pause', url: server.url, leaseMs: 8_000 });
+  using redis = openRedis(server.url);
+  const hold = await held(a.locks, 'a');
+  await b.locks.acquire(request('warm up'));
+  await redis.call('CLIENT', 'PAUSE', '3000', 'ALL');
+  const since = performance.now();
+  assert.equal((await b.locks.acquire(request('b'))).kind, 'busy');
+  assert.ok(performance.now() - since > 2_000);
+  assert.ok(hold.isHeld());
+  await hold.release();
+  await (await held(b.locks, 'b')).release();
+});
+
+interface Stall {
+  name: string;
+  /** @returns what ends it */
+  stall: (server: PrivateRedis) => Promise<() => void | Promise<void>>;
+}
+
+const stalls: Stall[] = [
+  {
+    name: 'is stopped (row 20)',
+    stall: async (server: PrivateRedis) => {
+      server.freeze();
+      return () => server.thaw();
+    },
+  },
+  {
+    name: 'sleeps (row 18)',
+    stall: async (server: PrivateRedis) => {
+      using redis = openRedis(server.url);
+      await redis.ping();
+      redis.call('DEBUG', 'SLEEP', String((2 * LEASE_MS) / 1_000)).catch(() => {});
+      await delay(100);
+      return () => {};
+    },
+  },
+  {
+    name: 'runs the slow script of somebody else (row 19)',
+    stall: async (server: PrivateRedis) => {
+      using redis = openRedis(server.url);
+      await redis.ping();
+      const other = openRedis(server.url);
+      await other.ping();
+      redis.eval('while true do end', 0).catch(() => {});
+      await delay(300);
+      return async () => {
+        await other.script('KILL');
+        other.disconnect();
+      };
+    },
+  },
+];
+
+for (const { name, stall } of stalls) {
+  test(`while Redis ${name} nobody is let in, and the holder knows in time`, async () => {
+    await using server = await PrivateRedis.start([
+      '--enable-debug-command',
+      'yes',
+      '--busy-reply-threshold',
+      '100',
+    ]);
+    using a = openLocks({ app: 'stall', url: server.url, leaseMs: LEASE_MS });
+    using b = openLocks({ app: 'stall', url: server.url, leaseMs: LEASE_MS });
+    const hold = await held(a.locks, 'a');
+    await b.locks.acquire(request('warm up'));
+    const since = performance.now();
+    const goOn = await stall(server);
+    const { reason } = await lost(hold);
+    const ms = performance.now() - since;
+    assert.equal(reason, 'deadline');
+    assert.ok(ms <= LEASE_MS, `told after ${ms} ms`);
+    let isGranted = false;
+    const asked = b.locks.acquire(request('b')).then(
+      async (answer) => {
+        isGranted = answer.kind === 'held';
+        if (answer.kind === 'held') await answer.hold.release();
+      },
+      () => {},
+    );
+    await delay(300);
+    assert.equal(isGranted, false);
+    await goOn();
+    await asked;
+    await (await heldAtLast(b.locks, 'c')).release();
+    await hold.release();
+  });
+}
+
+/** Asks again and again after Redis lost the key, and checks that the first holder is out before the next is in. */
+async function untilNextHolder(b: Locks, hold: Hold): Promise<{ ms: number; kinds: Set<string> }> {
+  const since = performance.now();
+  const kinds = new Set<string>();
+  for (;;) {
+    const wasHeld = hold.isHeld();
+    const answer = await b.acquire(request('b')).catch(() => undefined);
+    if (answer) kinds.add(answer.kind);
+    if (answer?.kind === 'held') {
+      assert.equal(wasHeld && hold.isHeld(), false, 'two holders');
+      await answer.hold.release();
+      return { ms: performance.now() - since, kinds };
+    }
+    assert.ok(performance.now() - since < 20_000, `never free: ${[...kinds].join()}`);
+    await delay(10);
+  }
+}
+
+interface Guarded {
+  a: ReturnType<typeof openLocks>;
+  b: ReturnType<typeof openLocks>;
+  hold: Hold;
+}
+
+/** Two with the recovery guard, the first holding the lock; the quarantine of the new Redis is over. */
+async function guarded(url: string): Promise<Guarded & Disposable> {
+  const a = openLocks({ app: 'guard', url, leaseMs: LEASE_MS, recoveryGuard: true });
+  const b = openLocks({ app: 'guard', url, leaseMs: LEASE_MS, recoveryGuard: true });
+  await a.locks.touch();
+  await (await heldAtLast(b.locks, 'warm up')).release();
+  const hold = await held(a.locks, 'a');
+  const dispose = () => [a, b].forEach(({ locks }) => locks.close());
+  return { a, b, hold, [Symbol.dispose]: dispose };
+}
+
+const losses = [
+  {
+    name: 'restarted empty (row 21)',
+    lose: async (server: PrivateRedis) => {
+      using redis = openRedis(server.url);
+      redis.call('SHUTDOWN', 'NOSAVE').catch(() => {});
+      await server.ended();
+      await server.restart();
+    },
+  },
+  {
+    name: 'emptied (row 24)',
+    lose: async (server: PrivateRedis) => {
+      using redis = openRedis(server.url);
+      await redis.flushall();
+    },
+  },
+];
+
+for (const { name, lose } of losses) {
+  test(`a Redis that is ${name} does not make two holders`, async (t) => {
+    await using server = await PrivateRedis.start();
+    using two = await guarded(server.url);
+    await lose(server);
+    const { ms, kinds } = await untilNextHolder(two.b.locks, two.hold);
+    t.diagnostic(`next grant after ${Math.round(ms)} ms, lease ${LEASE_MS} ms`);
+    assert.ok(ms >= LEASE_MS - 50 && ms <= LEASE_MS + 500, `next grant after ${ms} ms`);
+    assert.deepEqual([...kinds].toSorted(), ['held', 'recovering']);
+    assert.equal((await lost(two.hold)).reason, 'gone');
+    await two.hold.release();
+  });
+}
+
+test('a Redis that lost its last second does not make two holders (row 22)', async () => {
+  const dir = await mkdtemp(join(tmpdir(), 'sedano-aof-'));
+  const flags = ['--dir', dir, '--appendonly', 'yes', '--appendfsync', 'everysec'];
+  const file = join(dir, 'appendonlydir', 'appendonly.aof.1.incr.aof');
+  try {
+    await using server = await PrivateRedis.start(flags);
+    using a = openLocks({ app: 'guard', url: server.url, leaseMs: LEASE_MS, recoveryGuard: true });
+    using b = openLocks({ app: 'guard', url: server.url, leaseMs: LEASE_MS, recoveryGuard: true });
+    const first = await heldAtLast(a.locks, 'warm up');
+    await first.release();
+    const { size } = await stat(file);
+    const hold = await held(a.locks, 'a');
+    await server.kill();
+    await truncate(file, size);
+    await server.restart(flags);
+    using redis = openRedis(server.url);
+    assert.equal(await redis.get('{sedano:guard}:v1:L:f'), first.fence);
+    await untilNextHolder(b.locks, hold);
+    await hold.release();
+  } finally {
+    await rm(dir, { recursive: true, force: true });
+  }
+});
+
+test('a replica that takes over without the key does not make two holders (row 26)', async () => {
+  await using primary = await PrivateRedis.start(['--repl-diskless-sync-delay', '0']);
+  // keeps what it gets in memory, and leaves no file
+  await using replica = await PrivateRedis.start(['--repl-diskless-load', 'swapdb']);
+  await using link = await TcpProxy.start(primary.url);
+  await using proxy = await TcpProxy.start(primary.url);
+  using redis = openRedis(replica.url);
+  const { hostname, port } = new URL(link.url);
+  await redis.replicaof(hostname, port);
+  await until('replicating', async () =>
+    /master_link_status:up/.test(await redis.info('replication')),
+  );
+  using a = openLocks({ app: 'guard', url: proxy.url, leaseMs: LEASE_MS, recoveryGuard: true });
+  using b = openLocks({ app: 'guard', url: proxy.url, leaseMs: LEASE_MS, recoveryGuard: true });
+  await (await heldAtLast(a.locks, 'warm up')).release();
+  await until('replicated', () => redis.exists('{sedano:guard}:epoch'));
+  link.freeze();
+  const hold = await held(a.locks, 'a');
+  await primary.kill();
+  await redis.replicaof('NO', 'ONE');
+  assert.equal(await redis.exists('{sedano:guard}:v1:L:h'), 0);
+  proxy.target = replica.url;
+  proxy.reset();
+  const next = await untilNextHolder(b.locks, hold);
+  assert.ok(next.ms >= LEASE_MS - 100, `next grant after ${next.ms} ms`);
+  await hold.release();
+});
+
+test('the longest lease of all processes is what they wait', async () => {
+  await using server = await PrivateRedis.start();
+  using long = openLocks({ app: 'g', url: server.url, leaseMs: 4_000, recoveryGuard: true });
+  using short = openLocks({ app: 'g', url: server.url, leaseMs: 1_000, recoveryGuard: true });
+  using off = openLocks({ app: 'g', url: server.url, leaseMs: 1_000, recoveryGuard: false });
+  const leftMs = async () => {
+    const answer = await short.locks.acquire(request('a', { queue: 'process' }));
+    assert.ok(answer.kind === 'recovering' && answer.rank === 0);
+    return answer.leftMs;
+  };
+  assert.ok((await leftMs()) <= 1_000);
+  await long.locks.touch();
+  const ms = await leftMs();
+  assert.ok(ms > 3_000 && ms <= 4_000, `${ms} ms left`);
+  await short.locks.leave('L', 'a');
+  await (await held(off.locks, 'without the guard')).release();
+});
+
+test('a waiter waits out the recovery', async () => {
+  await using server = await PrivateRedis.start();
+  using a = openLocks({ app: 'g', url: server.url, leaseMs: 1_000, recoveryGuard: true });
+  const since = performance.now();
+  const [first, second] = [a.locks.wait(request('1')), a.locks.wait(request('2'))];
+  await (await first).release();
+  const ms = performance.now() - since;
+  assert.ok(ms >= 1_000 && ms < 1_300, `granted after ${ms} ms`);
+  await (await second).release();
+});
+
+test('a Redis that has become a replica grants nothing and keeps nobody in (row 28)', async () => {
+  await using server = await PrivateRedis.start();
+  using a = openLocks({ app: 'replica', url: server.url, leaseMs: LEASE_MS });
+  using redis = openRedis(server.url);
+  const hold = await held(a.locks, 'a');
+  await redis.replicaof('127.0.0.1', '1');
+  assert.equal((await lost(hold)).reason, 'deadline');
+  await assert.rejects(a.locks.acquire(request('b')), {
+    name: 'LockUnavailableError',
+    message: /^lock 'L': Redis at 127\.0\.0\.1:\d+ cannot be used: READONLY /,
+  });
+  await redis.replicaof('NO', 'ONE');
+  await hold.release();
+  await (await heldAtLast(a.locks, 'b')).release();
+});
+
+test('a Redis without memory refuses with its reason, and bears a release (row 30)', async () => {
+  await using server = await PrivateRedis.start();
+  using a = openLocks({ app: 'oom', url: server.url, leaseMs: LEASE_MS });
+  using redis = openRedis(server.url);
+  const hold = await held(a.locks, 'a');
+  await redis.config('SET', 'maxmemory', '1');
+  await assert.rejects(a.locks.acquire(request('b', { lockId: 'other' })), {
+    name: 'LockUnavailableError',
+    message: /cannot be used: OOM command not allowed/,
+  });
+  await delay(LEASE_MS);
+  assert.ok(hold.isHeld());
+  await hold.release();
+  assert.equal(await redis.exists('{sedano:oom}:v1:L:h'), 0);
+  await redis.config('SET', 'maxmemory', '0');
+  await (await held(a.locks, 'b')).release();
+});
+
+test('without Redis a body keeps its result and its error (rows 31, 46)', async () => {
+  await using server = await PrivateRedis.start();
+  using a = openLocks({ app: 'down', url: server.url, leaseMs: 30_000 });
+  const hold = await held(a.locks, 'a');
+  const other = await held(a.locks, 'a', { lockId: 'other' });
+  await server.kill();
+  const [value] = await Promise.all([
+    hold.during(async () => 'value'),
+    assert.rejects(
+      other.during(async () => {
+        throw new RangeError('mine');
+      }),
+      { name: 'RangeError', message: 'mine' },
+    ),
+    // and at a worker's start
+    assert.rejects(a.locks.touch(), {
+      name: 'LockUnavailableError',
+      message: /^lock '\*': Redis at 127\.0\.0\.1:\d+ cannot be used: no answer within 5 s$/,
+    }),
+  ]);
+  assert.equal(value, 'value');
+});
+
+test('no renewal outlives a release (row 79)', async () => {
+  using a = openLocks({ leaseMs: 1_000 });
+  using redis = openRedis();
+  const ids = Array.from({ length: 2_000 }, (_, index) => `race/${index}`);
+  // released at about the time of the first renewal
+  await Promise.all(
+    ids.map(async (lockId) => {
+      const hold = await held(a.locks, 'a', { lockId });
+      await delay(320 + Math.random() * 30);
+      await hold.release();
+    }),
+  );
+  const left = async () => {
+    const keys = ids.map((id) => placeOf(a.app, id).keys[0] ?? '');
+    return await redis.exists(...keys);
+  };
+  assert.equal(await left(), 0);
+  await delay(400);
+  assert.equal(await left(), 0);
+});

@@ -1,0 +1,415 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Redis } from 'ioredis';
+import type { Locks } from '../src/lock/lock.ts';
+import type { ParkedTurn } from '../src/lock/parked.ts';
+import { latch, Program } from './helpers/harness.ts';
+import {
+  held,
+  lost,
+  openLocks,
+  openRedis,
+  placeOf,
+  request,
+  untilWaiting,
+} from './helpers/locks.ts';
+import { PrivateRedis } from './helpers/private-redis.ts';
+
+interface ProcessOptions {
+  url: string;
+  app: string;
+  name: string;
+  leaseMs?: number;
+}
+
+function startHolder({ url, app, name, leaseMs = 30_000 }: ProcessOptions): Program {
+  return new Program('test/fixtures/lock-process.ts', [url, app, String(leaseMs), name, 'hold']);
+}
+
+function startWaiters(
+  { url, app, name, leaseMs = 30_000 }: ProcessOptions,
+  count: number,
+): Program {
+  const args = [url, app, String(leaseMs), name, 'wait', String(count)];
+  return new Program('test/fixtures/lock-process.ts', args);
+}
+
+/** What a process was granted, in its order: index and fence. */
+function grants({ output }: Program): { index: number; fence: bigint }[] {
+  return [...output.matchAll(/^got \S+\/(\d+) (\d+)$/gm)].map(([, index, fence]) => ({
+    index: Number(index),
+    fence: BigInt(fence ?? 0),
+  }));
+}
+
+/** A waiter of this process that gives the lock back at once. */
+async function pass(locks: Locks, owner: string): Promise<number> {
+  const hold = await locks.wait(request(owner));
+  const at = performance.now();
+  await hold.release();
+  return at;
+}
+
+test('when the holder dies, ten waiters run in their order (row 35)', async () => {
+  using a = openLocks({ leaseMs: 1_500 });
+  using b = openLocks({ app: a.app, leaseMs: 1_500 });
+  const { url, app } = a;
+  await using holder = startHolder({ url, app, name: 'holder', leaseMs: 1_500 });
+  await holder.sees(/got held/);
+  const order: number[] = [];
+  const waits = [];
+  for (let index = 0; index < 10; index++) {
+    const wait = pass(index % 2 ? a.locks : b.locks, `waiter ${index}`);
+    waits.push(wait.then((at) => order.push(index) && at));
+    await untilWaiting(a.locks, index + 1);
+  }
+  const since = performance.now();
+  await holder.kill();
+  const [first = NaN] = await Promise.all(waits);
+  const ms = Math.round(first - since);
+  assert.ok(ms <= 1_550, `first grant after ${ms} ms`);
+  assert.deepEqual(order, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+});
+
+test('a first waiter that is dead costs the next one a claim window (row 36)', async () => {
+  using a = openLocks({ leaseMs: 30_000 });
+  const { url, app } = a;
+  const hold = await held(a.locks, 'holder');
+  await using first = startWaiters({ url, app, name: 'first' }, 3);
+  await first.sees(/queued 3/);
+  const second = pass(a.locks, 'second');
+  await untilWaiting(a.locks, 4);
+  await first.kill();
+  const since = performance.now();
+  await hold.release();
+  const ms = Math.round((await second) - since);
+  // the three dead ones are of one process, each has its window
+  assert.ok(ms > 900 && ms <= 3 * 1_250, `granted after ${ms} ms`);
+});
+
+test('a first waiter that is stopped when its turn comes runs later (row 37)', async () => {
+  using a = openLocks({ leaseMs: 30_000 });
+  const { url, app } = a;
+  const hold = await held(a.locks, 'holder');
+  await using first = startWaiters({ url, app, name: 'first' }, 1);
+  await first.sees(/queued 1/);
+  const second = pass(a.locks, 'second');
+  await untilWaiting(a.locks, 2);
+  first.process.kill('SIGSTOP');
+  const since = performance.now();
+  await hold.release();
+  const ms = Math.round((await second) - since);
+  assert.ok(ms > 900 && ms <= 1_300, `granted after ${ms} ms`);
+  assert.equal(grants(first).length, 0);
+  first.process.kill('SIGCONT');
+  await first.sees(/done/);
+});
+
+test('1,000 waiters in 4 processes ask Redis next to nothing, and all run in order (row 38)', async (t) => {
+  await using server = await PrivateRedis.start();
+  const { url } = server;
+  using a = openLocks({ app: 'herd', url, leaseMs: 30_000 });
+  using redis = openRedis(url);
+  const hold = await held(a.locks, 'holder');
+  await using one = startWaiters({ url, app: 'herd', name: 'one' }, 250);
+  await using two = startWaiters({ url, app: 'herd', name: 'two' }, 250);
+  await using three = startWaiters({ url, app: 'herd', name: 'three' }, 250);
+  await using four = startWaiters({ url, app: 'herd', name: 'four' }, 250);
+  const programs = [one, two, three, four];
+  await Promise.all(programs.map((program) => program.sees(/queued 250/)));
+
+  const [before, sinceIdle] = [await scripts(redis), performance.now()];
+  await delay(6_000);
+  const perSecond = ((await scripts(redis)) - before) / ((performance.now() - sinceIdle) / 1_000);
+  assert.ok(perSecond / 4 <= 5, `${perSecond} scripts/s`);
+
+  const since = performance.now();
+  await hold.release();
+  await Promise.all(programs.map((program) => program.sees(/done/)));
+  const ms = Math.round(performance.now() - since);
+  t.diagnostic(`${perSecond.toFixed(2)} scripts/s of 4 processes; drained in ${ms} ms`);
+  // 2 s where the cores have nothing else to do
+  assert.ok(ms <= 5_000, `drained in ${ms} ms`);
+  const granted = programs.map(grants);
+  const fences = granted.flat().map(({ fence }) => fence);
+  assert.equal(new Set(fences).size, 1_000);
+  for (const ofProcess of granted) {
+    assert.deepEqual(
+      ofProcess.map(({ index }) => index),
+      Array.from({ length: 250 }, (_, index) => index),
+    );
+    const own = ofProcess.map(({ fence }) => fence);
+    assert.ok(own.every((fence, index) => index === 0 || fence > (own[index - 1] ?? 0n)));
+  }
+});
+
+/** How many scripts the server has run. */
+async function scripts(redis: Redis): Promise<number> {
+  const info = await redis.info('commandstats');
+  return [...info.matchAll(/cmdstat_eval(?:sha)?:calls=(\d+)/g)]
+    .map(([, calls]) => Number(calls))
+    .reduce((sum, calls) => sum + calls, 0);
+}
+
+test('a message lost with the subscription is made good (row 16)', async () => {
+  await using server = await PrivateRedis.start();
+  const { url } = server;
+  using a = openLocks({ app: 'gap', url, leaseMs: 30_000 });
+  using b = openLocks({ app: 'gap', url, leaseMs: 30_000 });
+  using redis = openRedis(url);
+  for (let round = 0; round < 10; round++) {
+    const hold = await held(a.locks, 'holder');
+    const wait = pass(b.locks, 'waiter');
+    await untilWaiting(a.locks, 1);
+    const since = performance.now();
+    await redis.call('CLIENT', 'KILL', 'TYPE', 'pubsub');
+    await hold.release();
+    const ms = Math.round((await wait) - since);
+    assert.ok(ms < 1_000, `granted after ${ms} ms`);
+  }
+});
+
+test('a message lost without a trace is made good by the next look (row 16)', async () => {
+  using a = openLocks({ leaseMs: 30_000 });
+  using redis = openRedis();
+  const hold = await held(a.locks, 'holder');
+  const wait = pass(a.locks, 'waiter');
+  await untilWaiting(a.locks, 1);
+  // as if the message had been sent and lost
+  const [holder = '', , , waiters = ''] = placeOf(a.app).keys;
+  await redis.multi().del(holder).hset(waiters, '!turn', `${Date.now()} 0 waiter`).exec();
+  const since = performance.now();
+  const ms = Math.round((await wait) - since);
+  assert.ok(ms <= 5_200, `granted after ${ms} ms`);
+  await hold.release();
+});
+
+test('who gives up leaves the queue, and the next is not delayed (row 40)', async () => {
+  using a = openLocks({ leaseMs: 30_000 });
+  using b = openLocks({ app: a.app, leaseMs: 30_000 });
+  const hold = await held(a.locks, 'holder');
+  const holders: string[] = [];
+  const timed = a.locks.wait(request('timed'), {
+    maxWaitMs: 200,
+    onBusy: ({ id }) => holders.push(id),
+  });
+  await untilWaiting(a.locks, 1);
+  const aborted = latch();
+  const stop = new AbortController();
+  const wait = a.locks.wait(request('aborted'), { signal: stop.signal });
+  wait.catch(() => aborted.open());
+  await untilWaiting(a.locks, 2);
+  const next = pass(b.locks, 'next');
+  await untilWaiting(a.locks, 3);
+  const state = await a.locks.inspect('L');
+  await assert.rejects(timed, {
+    name: 'LockWaitTimeoutError',
+    lockId: 'L',
+    message: `lock 'L': not free within 0.2 s; held by 'id-of-holder' (task) on ${state?.holder?.host}:${process.pid} since ${state?.since?.toISOString()}`,
+    hint: 'Let it wait longer (maxWait), or look why the holder takes so long.',
+    holder: state?.holder,
+  });
+  assert.deepEqual(holders, ['id-of-holder']);
+  stop.abort(new RangeError('enough'));
+  await assert.rejects(wait, { name: 'RangeError', message: 'enough' });
+  await aborted.promise;
+  await untilWaiting(a.locks, 1);
+  const since = performance.now();
+  await hold.release();
+  const ms = Math.round((await next) - since);
+  assert.ok(ms <= 200, `granted after ${ms} ms`);
+  await assert.rejects(a.locks.wait(request('late'), { signal: stop.signal }), {
+    message: 'enough',
+  });
+});
+
+test('a grant that races with giving up is given back (row 40)', async () => {
+  using a = openLocks({ leaseMs: 30_000 });
+  using b = openLocks({ app: a.app, leaseMs: 30_000 });
+  let granted = 0;
+  for (let round = 0; round < 200; round++) {
+    const hold = await b.locks.wait(request(`holder ${round}`));
+    const stop = new AbortController();
+    const wait = a.locks.wait(request(`waiter ${round}`), { signal: stop.signal }).then(
+      async (got) => {
+        granted++;
+        await got.release();
+      },
+      () => {},
+    );
+    await untilWaiting(b.locks, 1);
+    const release = hold.release();
+    // within the time a grant takes
+    await delay(Math.random() * 3);
+    stop.abort(new Error('enough'));
+    await Promise.all([wait, release]);
+  }
+  assert.ok(granted > 0 && granted < 200, `${granted} of 200 granted: no race`);
+  await pass(b.locks, 'last');
+  await untilWaiting(b.locks, 0);
+});
+
+test('two that wait for each other are told of it in time (row 44)', async () => {
+  using a = openLocks();
+  using b = openLocks({ app: a.app });
+  const first = await held(a.locks, 'A', { lockId: 'a' });
+  const second = await held(b.locks, 'B', { lockId: 'b' });
+  const names = await Promise.all([
+    a.locks.wait(request('A', { lockId: 'b' }), { maxWaitMs: 300 }).catch(holderOf),
+    b.locks.wait(request('B', { lockId: 'a' }), { maxWaitMs: 300 }).catch(holderOf),
+  ]);
+  assert.deepEqual(names, ['id-of-B', 'id-of-A']);
+  await Promise.all([first.release(), second.release()]);
+});
+
+function holderOf(error: unknown): string | undefined {
+  return (error as { holder?: { id: string } }).holder?.id;
+}
+
+test('a waiter keeps waiting while Redis is away, and queues again where its place was lost', async () => {
+  await using server = await PrivateRedis.start();
+  using a = openLocks({ app: 'away', url: server.url, leaseMs: 1_000 });
+  using b = openLocks({ app: 'away', url: server.url, leaseMs: 1_000 });
+  const hold = await held(a.locks, 'holder');
+  const gone = lost(hold);
+  const wait = pass(b.locks, 'waiter');
+  await untilWaiting(a.locks, 1);
+  await server.restart();
+  assert.ok(['gone', 'deadline'].includes((await gone).reason));
+  await wait;
+  await hold.release();
+});
+
+test('without Redis a waiter is not let into the queue (row 31)', async () => {
+  await using server = await PrivateRedis.start();
+  using a = openLocks({ app: 'none', url: server.url });
+  await server.kill();
+  const since = performance.now();
+  await assert.rejects(a.locks.wait(request('waiter')), { name: 'LockUnavailableError' });
+  const ms = performance.now() - since;
+  assert.ok(ms > 4_900 && ms < 5_500, `after ${ms} ms`);
+});
+
+/** Hears of the turns of parked calls, and says whether their workflows are there. */
+async function hearing(locks: Locks, isThere: (turn: ParkedTurn) => Promise<boolean>) {
+  const heard: string[] = [];
+  const stop = await locks.onParkedTurn(async (turn) => {
+    heard.push(turn.owner);
+    return await isThere(turn);
+  });
+  return { heard, [Symbol.asyncDispose]: stop };
+}
+
+async function park(locks: Locks, owner: string): Promise<void> {
+  const answer = await locks.acquire(request(owner, { queue: 'parked' }));
+  assert.notEqual(answer.kind, 'held');
+}
+
+test('one of several workers is told of the turn of a parked call', async () => {
+  using a = openLocks({ leaseMs: 30_000 });
+  using b = openLocks({ app: a.app, leaseMs: 30_000 });
+  using c = openLocks({ app: a.app, leaseMs: 30_000 });
+  const taken = latch();
+  const take = async ({ owner }: ParkedTurn) => {
+    await (await held(a.locks, owner, { round: 2, queue: 'parked' })).release();
+    taken.open();
+    return true;
+  };
+  await using one = await hearing(a.locks, take);
+  await using two = await hearing(b.locks, take);
+  await using three = await hearing(c.locks, take);
+  const hold = await held(a.locks, 'holder');
+  await park(a.locks, 'wf:ns:id:run');
+  await hold.release();
+  await taken.promise;
+  assert.deepEqual([...one.heard, ...two.heard, ...three.heard], ['wf:ns:id:run']);
+});
+
+test('a parked call whose workflow is gone makes way for the next', async () => {
+  using a = openLocks({ leaseMs: 30_000 });
+  const heardAlive = latch();
+  const hold = await held(a.locks, 'holder');
+  for (const owner of ['wf:ns:gone:1', 'wf:ns:gone:2', 'wf:ns:alive:3']) await park(a.locks, owner);
+  await using hears = await hearing(a.locks, async ({ owner }) => {
+    if (owner === 'wf:ns:alive:3') heardAlive.open();
+    return owner === 'wf:ns:alive:3';
+  });
+  await hold.release();
+  await heardAlive.promise;
+  assert.deepEqual(hears.heard, ['wf:ns:gone:1', 'wf:ns:gone:2', 'wf:ns:alive:3']);
+  assert.equal((await a.locks.inspect('L'))?.waiters.count, 1);
+  await (await held(a.locks, 'wf:ns:alive:3', { queue: 'parked' })).release();
+});
+
+test('a parked call that has not come is signalled again', async () => {
+  using a = openLocks({ leaseMs: 30_000 });
+  const hold = await held(a.locks, 'holder');
+  await park(a.locks, 'wf:ns:id:run');
+  const again = latch();
+  const times: number[] = [];
+  await using _hears = await hearing(a.locks, async () => {
+    // at first the request itself fails, as when Temporal is away
+    if (times.push(performance.now()) === 1) throw new Error('not now');
+    again.open();
+    return true;
+  });
+  await hold.release();
+  await again.promise;
+  const [first = 0, second = 0] = times;
+  assert.ok(second - first >= 1_990 && second - first < 3_500, `again after ${second - first} ms`);
+});
+
+test('a turn that came while no worker listened is found by the next one', async () => {
+  using a = openLocks({ leaseMs: 30_000 });
+  const hold = await held(a.locks, 'holder');
+  await park(a.locks, 'wf:ns:id:run');
+  await hold.release();
+  const heard = latch();
+  await using _hears = await hearing(a.locks, async () => {
+    heard.open();
+    return true;
+  });
+  await heard.promise;
+});
+
+test('a parked call that does not come is passed over after 30 s, and keeps its ticket', async () => {
+  using a = openLocks({ leaseMs: 30_000 });
+  using redis = openRedis();
+  const hold = await held(a.locks, 'holder');
+  await park(a.locks, 'wf:ns:id:run');
+  await hold.release();
+  assert.equal((await a.locks.acquire(request('try'))).kind, 'queued');
+  // 30 s later
+  const [, , , waiters = ''] = placeOf(a.app).keys;
+  await redis.hset(waiters, '!turn', `${Date.now() - 30_001} 0 wf:ns:id:run`);
+  // once, not before each of the others
+  await pass(a.locks, 'first');
+  await pass(a.locks, 'second');
+  const third = await held(a.locks, 'third');
+  const answer = await a.locks.acquire(request('fourth', { queue: 'process' }));
+  assert.ok(answer.kind === 'busy' && answer.rank === 1);
+  await park(a.locks, 'wf:ns:id:run');
+  await third.release();
+  assert.equal((await a.locks.acquire(request('fourth', { queue: 'process' }))).kind, 'queued');
+  await (await held(a.locks, 'wf:ns:id:run', { queue: 'parked' })).release();
+  await (await held(a.locks, 'fourth', { queue: 'process' })).release();
+});
+
+test('a waiter hears of its turn at once', async (t) => {
+  using a = openLocks({ leaseMs: 30_000 });
+  using b = openLocks({ app: a.app, leaseMs: 30_000 });
+  const times: number[] = [];
+  for (let round = 0; round < 100; round++) {
+    const hold = await held(a.locks, 'holder');
+    const wait = pass(b.locks, 'waiter');
+    await untilWaiting(a.locks, 1);
+    const since = performance.now();
+    await hold.release();
+    times.push((await wait) - since);
+  }
+  times.sort((x, y) => x - y);
+  const [p50 = NaN, p99 = NaN] = [times[50], times[98]];
+  t.diagnostic(`hand-over p50 ${p50.toFixed(2)} ms, p99 ${p99.toFixed(2)} ms`);
+  assert.ok(p50 <= 5, `p50 ${p50} ms`);
+});
