@@ -4,7 +4,6 @@ import { readBeat } from '../beat.ts';
 import { TaskNotRegisteredError } from '../errors.ts';
 import { passingFailure, UNKNOWN_TASK_RETRY_MS } from '../failure.ts';
 import { createAfterFailure } from './after-failure.ts';
-import { createDeliverMail } from './deliver-mail.ts';
 import { createExecute } from './execute.ts';
 import type { WorkerLife } from './worker-life.ts';
 
@@ -18,7 +17,6 @@ export function createActivities(
     ...Object.fromEntries(tasks),
     default: refuseUnknownTask,
     afterFailure: createAfterFailure(app, life),
-    __mail: createDeliverMail(app, life),
   };
 }
 
