@@ -22,8 +22,10 @@ import { listRoutines, type RoutineRow } from './schedules.ts';
 import {
   FunctionTask,
   TASK_OPTIONS,
+  type ArgsOf,
   type BaseTask,
   type JsonTask,
+  type ResultOf,
   type TaskOptions,
 } from './task.ts';
 import { TaskClient } from './client.ts';
@@ -41,6 +43,7 @@ export class Sedano implements AsyncDisposable {
   readonly #registry = new Registry();
   readonly #routines = new Map<string, Routine>();
   readonly #taskFolders: URL[] = [];
+  readonly #workerChecks: (() => void | Promise<void>)[] = [];
   #loaded: Promise<void> | undefined;
   #client: TaskClient | undefined;
   #locks: Promise<Locks> | undefined;
@@ -78,7 +81,7 @@ export class Sedano implements AsyncDisposable {
    *
    * @throws {ConfigError} as {@link task}, and when `run` is not the method that `@exclusiveTask` decorates.
    */
-  register<T extends BaseTask>(task: T): T {
+  register<T extends BaseTask>(task: T & JsonTask<ArgsOf<T>, ResultOf<T>>): T {
     this.#register(task, decoratedExclusive(task));
     return task;
   }
@@ -144,6 +147,19 @@ export class Sedano implements AsyncDisposable {
   }
 
   /**
+   * Runs `check` whenever a worker of the app starts, before it takes calls: the place to open what the tasks need, and to
+   * say so. What it throws keeps the worker from starting. Clients and the other commands do not run it.
+   */
+  onWorkerStart(check: () => void | Promise<void>): void {
+    this.#workerChecks.push(check);
+  }
+
+  /** Runs what `onWorkerStart` was given, in its order. @internal */
+  async checkWorker(): Promise<void> {
+    for (const check of this.#workerChecks) await check();
+  }
+
+  /**
    * Adds routines to the app's table. The worker creates each that Temporal does not have yet.
    *
    * @throws {ConfigError} when a routine is wrong, or one of its name is in the table.
@@ -202,7 +218,7 @@ export class Sedano implements AsyncDisposable {
    * count. Without `mail.smtpUrl` its subject is logged instead. Inside a task what the task's `redact` names is taken
    * out, and the same call never counts twice.
    *
-   * @throws {ConfigError} when an address is none.
+   * @throws {ConfigError} when an address is none, the subject or the text is empty, or an option is wrong.
    * @throws {TemporalUnavailableError} when no server answers within 5 s.
    */
   async sendMail(mail: Mail, options: MailOptions = {}): Promise<void> {

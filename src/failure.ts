@@ -9,7 +9,13 @@ import {
 } from '@temporalio/common';
 import { runningRedactor } from './current-task.ts';
 import { PARKED_TYPE, type Parking } from './parking.ts';
-import { TaskCrashedError, TaskFailedError, TaskRevokedError, type TaskError } from './errors.ts';
+import {
+  SedanoError,
+  TaskCrashedError,
+  TaskFailedError,
+  TaskRevokedError,
+  type TaskError,
+} from './errors.ts';
 
 /** The failure type of an attempt whose task asked to be run again. */
 export const RETRY_TYPE = 'RetryRequest';
@@ -69,6 +75,9 @@ function textFailure(
     type: shown(name),
     ...options,
     message: shown(message),
+    ...(error instanceof SedanoError && error.hint !== undefined
+      ? { details: [{ hint: shown(error.hint) }] }
+      : {}),
     ...(follows ? { cause: textFailure(cause, {}, deeper) } : {}),
   });
   failure.stack = shown(stack ?? '');
@@ -130,8 +139,15 @@ export function toTaskError(error: WorkflowFailedError, taskId: string): TaskErr
     taskId,
     type: failure.type ?? 'Error',
     ...(failure.stack === undefined ? {} : { remoteStack: failure.stack }),
+    ...hintOf(failure),
     cause: failure.cause,
   });
+}
+
+/** What the task's own error gave as the next thing to try. */
+function hintOf({ details }: ApplicationFailure): { hint?: string } {
+  const [first] = (details ?? []) as [{ hint?: unknown }?];
+  return typeof first?.hint === 'string' ? { hint: first.hint } : {};
 }
 
 function isOurs({ details }: ApplicationFailure): boolean {

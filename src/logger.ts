@@ -91,10 +91,14 @@ function redactedLines(output: DestinationStream): DestinationStream {
 }
 
 function redactLine(json: string, redactor: Redactor): string {
-  // what pino writes by itself stays readable, whatever a task holds secret
-  const { level, time, pid, ...rest } = JSON.parse(json) as Record<string, unknown>;
-  const shown = redactor.value(rest) as object;
-  return `${JSON.stringify({ level, time, pid, ...shown })}\n`;
+  // what pino and Sedano write by themselves stays readable, whatever members a task calls secret
+  const { level, time, pid, name, task, taskId, msg, err, ...fields } = JSON.parse(json) as Record<
+    string,
+    unknown
+  >;
+  const own = { level, time, pid, name, task, taskId };
+  const texts = redactor.texts({ msg, err }) as object;
+  return `${JSON.stringify({ ...own, ...(redactor.value(fields) as object), ...texts })}\n`;
 }
 
 /** For people: `12:00:00.123 INFO  injecttool: Clearing sessions  (clearsessions/0190…)`. */

@@ -8,7 +8,7 @@ const SHORT = 4;
 /** Takes what a task's `redact` names out of what is shown of one call. */
 export class Redactor {
   readonly #names: ReadonlySet<string>;
-  readonly #secrets: RegExp | undefined;
+  readonly #secrets: (text: string) => string;
   readonly #args: unknown;
 
   constructor(redact: RedactOption, args: readonly unknown[]) {
@@ -19,7 +19,7 @@ export class Redactor {
       collectLeaves(arg, secrets);
       return MARK;
     });
-    this.#secrets = secrets.size === 0 ? undefined : anyOf(secrets);
+    this.#secrets = replacerOf(secrets);
   }
 
   /** The arguments with what is named replaced. */
@@ -29,40 +29,44 @@ export class Redactor {
 
   /** `text` without the values of what is named, also as JSON and in a URL. */
   text(text: string): string {
-    return this.#secrets === undefined ? text : text.replaceAll(this.#secrets, MARK);
+    return this.#secrets(text);
+  }
+
+  /** All texts and numbers of a JSON value likewise. */
+  texts(value: unknown): unknown {
+    return this.#mapValue(value, (member) => this.texts(member));
   }
 
   /** All texts and numbers of a JSON value likewise, and the members that are named. */
   value(value: unknown): unknown {
-    if (typeof value === 'string') return this.text(value);
-    // a number that is a secret is shown as a text
-    if (typeof value === 'number') return this.text(String(value)) === MARK ? MARK : value;
-    return this.#mapMembers(value, (member) => this.value(member));
+    return this.#mapValue(value, (member, name) =>
+      name !== undefined && this.#names.has(name) ? MARK : this.value(member),
+    );
   }
 
   #hide(value: unknown, secrets: Set<string>): unknown {
-    return this.#mapMembers(
-      value,
-      (member) => this.#hide(member, secrets),
-      (secret) => collectLeaves(secret, secrets),
-    );
+    return mapMembers(value, (member, name) => {
+      if (name === undefined || !this.#names.has(name)) return this.#hide(member, secrets);
+      collectLeaves(member, secrets);
+      return MARK;
+    });
   }
 
-  #mapMembers(
-    value: unknown,
-    map: (member: unknown) => unknown,
-    onNamed: (member: unknown) => void = () => {},
-  ): unknown {
-    if (Array.isArray(value)) return value.map(map);
-    if (typeof value !== 'object' || value === null) return value;
-    return Object.fromEntries(
-      Object.entries(value).map(([key, member]) => {
-        if (!this.#names.has(key)) return [key, map(member)];
-        onNamed(member);
-        return [key, MARK];
-      }),
-    );
+  #mapValue(value: unknown, map: (member: unknown, name?: string) => unknown): unknown {
+    if (typeof value === 'string') return this.text(value);
+    // a number that is a secret is shown as a text
+    if (typeof value === 'number') return this.text(String(value)) === MARK ? MARK : value;
+    return mapMembers(value, map);
   }
+}
+
+/** @param map gets the name of an object's member, and none for one of a list */
+function mapMembers(value: unknown, map: (member: unknown, name?: string) => unknown): unknown {
+  if (Array.isArray(value)) return value.map((member) => map(member));
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([name, member]) => [name, map(member, name)]),
+  );
 }
 
 function collectLeaves(value: unknown, leaves: Set<string>): void {
@@ -74,18 +78,26 @@ function collectLeaves(value: unknown, leaves: Set<string>): void {
 }
 
 /** The longest first, so that one that begins like another is replaced as a whole. */
-function anyOf(secrets: ReadonlySet<string>): RegExp {
-  const forms = [...secrets].flatMap((secret) => [
-    secret,
-    JSON.stringify(secret).slice(1, -1),
-    // half a character cannot be encoded
-    encodeURIComponent(Buffer.from(secret).toString()),
-  ]);
-  const patterns = [...new Set(forms)].toSorted((a, b) => b.length - a.length).map(patternOf);
-  return new RegExp(patterns.join('|'), 'gu');
+function replacerOf(secrets: ReadonlySet<string>): (text: string) => string {
+  const forms = [...new Set([...secrets].flatMap(formsOf))].toSorted((a, b) => b.length - a.length);
+  // a long one is searched for as it is: a pattern may be only so large
+  const patterns = forms.map((form) => (form.length < SHORT ? wholeWord(form) : form));
+  return (text) => patterns.reduce<string>((shown, find) => shown.replaceAll(find, MARK), text);
 }
 
-function patternOf(text: string): string {
-  const escaped = text.replaceAll(/[\\^$.*+?()[\]{}|/-]/g, String.raw`\$&`);
-  return text.length < SHORT ? `(?<![\\p{L}\\p{N}])${escaped}(?![\\p{L}\\p{N}])` : escaped;
+/** As it is, as JSON, and in a URL by either of the two ways. */
+function formsOf(secret: string): string[] {
+  // half a character cannot be encoded
+  const encodable = Buffer.from(secret).toString();
+  return [
+    secret,
+    JSON.stringify(secret).slice(1, -1),
+    encodeURIComponent(encodable),
+    new URLSearchParams([['', encodable]]).toString().slice(1),
+  ];
+}
+
+function wholeWord(text: string): RegExp {
+  const escaped = text.replaceAll(/[\\^$.*+?()[\]{}|]/g, String.raw`\$&`);
+  return new RegExp(`(?<![\\p{L}\\p{N}])${escaped}(?![\\p{L}\\p{N}])`, 'gu');
 }

@@ -116,7 +116,8 @@ function assertTask(task: BaseTask, where: string): void {
 }
 
 function assertRedact(redact: unknown, where: string): void {
-  const names = (name: unknown) => typeof name === 'string' || Number.isInteger(name);
+  const names = (name: unknown) =>
+    typeof name === 'string' ? name !== '' : Number.isInteger(name) && Number(name) >= 0;
   if (Array.isArray(redact) && redact.every(names)) return;
   throw new ConfigError(
     `${where}: expected a list of member names and positions, got ${JSON.stringify(redact)}`,

@@ -289,3 +289,18 @@ test('a worker with exclusive tasks does not start with a wrong Redis URL', asyn
       "the app's redis: expected a URL such as redis://localhost:6379, got one of localhost:",
   });
 });
+
+test('what a worker needs is checked when one starts, in order, and keeps it from starting', async () => {
+  const app = testApp();
+  const checked: string[] = [];
+  app.onWorkerStart(() => void checked.push('first'));
+  app.onWorkerStart(async () => {
+    checked.push('second');
+    throw new RangeError('no database');
+  });
+  await using _app = app;
+  await app.loadTasks();
+  assert.deepEqual(checked, []);
+  await assert.rejects(startWorker(app), { name: 'RangeError', message: 'no database' });
+  assert.deepEqual(checked, ['first', 'second']);
+});

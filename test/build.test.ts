@@ -65,7 +65,19 @@ async function loaded(urls: string[]) {
   };
 }
 
-const LOCK = ['lock/hold.js', 'lock/lock.js', 'lock/redis.js', 'lock/scripts.js'];
+const LOCK = [
+  'hold',
+  'inbox',
+  'line',
+  'lock',
+  'parked',
+  'redis',
+  'scripts',
+  'server-check',
+  'state',
+  'store',
+  'wait',
+].map((file) => `lock/${file}.js`);
 
 test('a client loads no worker code, and no Redis before a lock is needed', async () => {
   const output = await runBuilt(

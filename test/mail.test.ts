@@ -7,6 +7,7 @@ import { latch, testApp, uniqueName, withWorker } from './helpers/harness.ts';
 import { TestSmtp } from './helpers/smtp.ts';
 
 const ADMINS = ['Maria Rossi <maria@admins.example>', 'ops@admins.example'];
+const OPS = ['ops@admins.example'];
 
 /** An app whose admins get mails from `smtp`. */
 function mailApp(smtp: TestSmtp, settings: MailSettings = {}): Sedano {
@@ -14,7 +15,7 @@ function mailApp(smtp: TestSmtp, settings: MailSettings = {}): Sedano {
     mail: {
       smtpUrl: smtp.url,
       from: 'InjectTool <noreply@injecttool.example>',
-      admins: ADMINS,
+      admins: OPS,
       period: '2s',
       ...settings,
     },
@@ -51,14 +52,24 @@ async function fail(task: FailTask, message: string): Promise<string> {
 
 test('the admins get one mail for a failed call, with what, where and the stack', async () => {
   await using smtp = await TestSmtp.start();
-  const app = mailApp(smtp);
+  const app = mailApp(smtp, { admins: ADMINS });
   const task = app.register(new FailTask());
   await withWorker(app, async () => {
     const id = await fail(task, 'no such animal');
     const [mail] = await smtp.received(1);
     assert.ok(mail);
     assert.equal(mail.from, 'noreply@injecttool.example');
-    assert.deepEqual(mail.to, ['maria@admins.example', 'ops@admins.example']);
+    // one for each address, so that one of them can wait
+    const both = await smtp.received(2);
+    assert.deepEqual(both.flatMap(({ to }) => to).toSorted(), [
+      'maria@admins.example',
+      'ops@admins.example',
+    ]);
+    const { to } = mail.parsed;
+    assert.equal(
+      to && 'text' in to && to.text,
+      '"Maria Rossi" <maria@admins.example>, ops@admins.example',
+    );
     assert.equal(mail.parsed.from?.text, '"InjectTool" <noreply@injecttool.example>');
     assert.equal(mail.parsed.subject, `[${app.name}] Error in Fail: no such animal`);
     assert.equal(mail.parsed.headers.get('auto-submitted'), 'auto-generated');
@@ -135,7 +146,7 @@ test('an error text makes no header, and no other addressee', async () => {
   await withWorker(app, async () => {
     await fail(task, 'x\r\nBcc: evil@evil.example\r\n\r\n<b>\u2028hello\u0000ü✓');
     const [mail] = await smtp.received(1);
-    assert.deepEqual(mail?.to, ['maria@admins.example', 'ops@admins.example']);
+    assert.deepEqual(mail?.to, ['ops@admins.example']);
     assert.equal(
       mail.parsed.subject,
       `[${app.name}] Error in Fail: x Bcc: evil@evil.example <b> hello ü✓`,
@@ -145,15 +156,16 @@ test('an error text makes no header, and no other addressee', async () => {
   });
 });
 
-test('sendMail sends to one address or several, and counts a repetition of the same mail', async () => {
+test('sendMail counts a repetition of the same key, and sends the latest', async () => {
   await using smtp = await TestSmtp.start();
   const app = mailApp(smtp);
   await withWorker(app, async () => {
     const mail = { to: 'Ünal <owner@bank.example>', subject: 'Hello', text: 'First' };
-    await app.sendMail(mail);
+    const key = 'greeting';
+    await app.sendMail(mail, { key });
     await smtp.received(1);
-    await app.sendMail({ ...mail, text: 'Second' });
-    await app.sendMail({ ...mail, text: 'Third' });
+    await app.sendMail({ ...mail, text: 'Second' }, { key });
+    await app.sendMail({ ...mail, text: 'Third' }, { key });
     const last = (await repetitions(smtp, 2)).at(-1);
     assert.match(last?.subject ?? '', /Hello$/);
     assert.match(last?.text ?? '', /Third\n$/);
@@ -164,6 +176,24 @@ test('sendMail sends to one address or several, and counts a repetition of the s
       '"Ünal" <owner@bank.example>',
     );
     assert.equal(first.parsed.text, 'First\n');
+  });
+});
+
+test('mails that say something else are other mails, also from one call', async () => {
+  await using smtp = await TestSmtp.start();
+  const app = mailApp(smtp, { period: '1h' });
+  const tell = app.task({ name: 'tell' }, async () => {
+    for (const text of ['first', 'second', 'first']) {
+      await app.sendMail({ to: 'owner@bank.example', subject: 'Told', text });
+    }
+  });
+  await withWorker(app, async () => {
+    await (await tell.delay()).get();
+    const mails = await smtp.received(2);
+    assert.deepEqual(
+      new Set(mails.map(({ parsed }) => parsed.text?.trim())),
+      new Set(['first', 'second']),
+    );
   });
 });
 
@@ -249,6 +279,57 @@ test('what redact names leaves neither in the mail nor in the error', async () =
     );
     assert.doesNotMatch(text + mail.raw + String(error.stack), /ss\/word|ss%2Fword|4711/);
   });
+});
+
+test('what is hidden is hidden before anything is cut', async () => {
+  await using smtp = await TestSmtp.start();
+  const app = mailApp(smtp);
+  const secret = 'SECRET-4711  with\nlines';
+  const tell = app.task({ name: 'tell', redact: [0] }, async (hidden: string) => {
+    const subject = `${'x'.repeat(195)}${hidden}`;
+    const text = `${'y'.repeat(19_995)}${hidden}`;
+    await app.sendMail({ to: 'owner@bank.example', subject, text });
+  });
+  await withWorker(app, async () => {
+    await (await tell.delay(secret)).get();
+    const [mail] = await smtp.received(1);
+    assert.equal(mail?.parsed.subject, `${'x'.repeat(195)}[red…`);
+    assert.equal(mail.parsed.text?.trim(), `${'y'.repeat(19_995)}[red…`);
+  });
+});
+
+test('an account that is missing, and an address that is greylisted, are tried again', async () => {
+  let refusals = 2;
+  const refuse = (responseCode: number, text: string) =>
+    refusals-- > 0 ? Object.assign(new Error(text), { responseCode }) : null;
+  await using smtp = await TestSmtp.start({
+    onMailFrom: (_address, _session, done) => done(refuse(530, 'authentication required')),
+    onRcptTo: ({ address }, _session, done) =>
+      done(address.startsWith('maria@') ? refuse(451, 'greylisted') : null),
+  });
+  const app = mailApp(smtp, { admins: ADMINS });
+  const task = app.register(new FailTask());
+  await withWorker(app, async () => {
+    await fail(task, 'for both');
+    const mails = await smtp.received(2);
+    assert.deepEqual(mails.flatMap(({ to }) => to).toSorted(), [
+      'maria@admins.example',
+      'ops@admins.example',
+    ]);
+  });
+});
+
+test('a mail server that hangs keeps no task and no result waiting', async () => {
+  await using smtp = await TestSmtp.start({ onMailFrom: () => {} });
+  const app = mailApp(smtp);
+  const task = app.register(new FailTask());
+  const trivial = app.task({ name: 'trivial' }, async () => 'done');
+  await using _app = app;
+  await using _worker = await startWorker(app, { concurrency: 2, grace: '1s' });
+  for (const animal of ['cow', 'goat', 'sheep', 'hen']) await fail(task, `the ${animal} is lost`);
+  // the mails wait 30 s for an answer
+  assert.equal(await (await trivial.delay()).get({ timeout: '10s' }), 'done');
+  assert.equal(smtp.mails.length, 0);
 });
 
 test('a refused addressee is given up at once; the others get their mail', async () => {
@@ -340,6 +421,10 @@ test('mail settings that are wrong are refused, without the URL', () => {
     "app 'shop': mail: smtpUrl: expected a URL such as smtp://localhost:25",
   );
   refuses(
+    { smtpUrl: 'smtp://u:secret@host:25?requireTLS=false', from: 'a@b.example' },
+    "app 'shop': mail: smtpUrl: expected a URL such as smtp://localhost:25",
+  );
+  refuses(
     { admins: ['a@b.example, c@d.example'] },
     "app 'shop': mail: admins: expected one mail address, 'Name <mail>' or 'mail'",
   );
@@ -348,6 +433,14 @@ test('mail settings that are wrong are refused, without the URL', () => {
 
 test('addresses that are none are refused before anything is sent', async () => {
   await using app = testApp();
+  const mail = { to: 'a@b.example', subject: 'x', text: 'y' };
+  const period = '400d';
+  await assert.rejects(app.sendMail(mail, { period }), {
+    message: 'mail: period: expected 1s to 7d, got 400d',
+  });
+  await assert.rejects(app.sendMail(mail, { key: '' }), {
+    message: 'mail: key: expected a text, got ""',
+  });
   for (const to of [
     'a@b.example\r\nBcc: c@d.example',
     'a@b.example,c@d.example',

@@ -21,6 +21,22 @@ test('their values are taken out of texts, also as JSON and in a URL', () => {
   );
 });
 
+test('a value may hold any character, and be as long as arguments may be', () => {
+  const secrets = [
+    '8f14e45f-ceea-467f',
+    '-12',
+    '(a|b)[c]{d}^$.*+?\\/',
+    'correct horse!',
+    'x'.repeat(2_000_000),
+  ];
+  const redactor = new Redactor(['key'], [{ key: secrets }]);
+  for (const secret of secrets) assert.equal(redactor.text(`<${secret}>`), '<[redacted]>');
+  assert.equal(
+    redactor.text('?p=correct+horse%21&q=correct%20horse!'),
+    '?p=[redacted]&q=[redacted]',
+  );
+});
+
 test('a short value is hidden as a whole word, and one that begins like another as a whole', () => {
   const redactor = new Redactor([0], [[7, 'abcd', 'abcdef', '$&', '']]);
   assert.equal(
@@ -50,14 +66,14 @@ test('nothing named changes nothing', () => {
 });
 
 test('a redact option that is no list of names and positions is refused', () => {
-  const redact = ['password', 1.5];
+  const redact = ['password', -1];
   assert.throws(
     () => testApp().task({ name: 'log in', redact }, async () => 'ok'),
     (error) => {
       assert.ok(error instanceof ConfigError);
       assert.equal(
         error.message,
-        `task 'log in': redact: expected a list of member names and positions, got ["password",1.5]`,
+        `task 'log in': redact: expected a list of member names and positions, got ["password",-1]`,
       );
       return true;
     },

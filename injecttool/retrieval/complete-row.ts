@@ -28,7 +28,8 @@ async function readAccessions({
   submission,
   log,
 }: Look): Promise<Accession[] | undefined> {
-  const accessions: Accession[] = [];
+  // keyed by alias: a sample that is listed twice, as pages shift, must not stand in for one that is not listed
+  const accessions = new Map<string, Accession>();
   for await (const { alias, accession } of usi.samples(submission)) {
     if (!accession) {
       log.error(
@@ -36,13 +37,13 @@ async function readAccessions({
       );
       return undefined;
     }
-    accessions.push({ ...parseAlias(alias), accession });
+    accessions.set(alias, { ...parseAlias(alias), accession });
   }
   // a row that is Completed is never looked at again: accessions that are missing now would be lost
-  if (accessions.length < row.samples_count) {
+  if (accessions.size < row.samples_count) {
     throw new UsiDataError(
-      `expected ${row.samples_count} samples in submission '${submission.name}', got ${accessions.length}`,
+      `expected ${row.samples_count} samples in submission '${submission.name}', got ${accessions.size}`,
     );
   }
-  return accessions;
+  return [...accessions.values()];
 }

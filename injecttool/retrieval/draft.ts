@@ -27,13 +27,14 @@ export async function checkDraft(look: Look): Promise<void> {
 }
 
 async function countResults({ usi, submission }: Look) {
-  const counts: Record<string, number> = {};
+  // a map, because a status called like something that every object has would be found before it was counted
+  const counts = new Map<string, number>();
   let hasErrors = false;
   for await (const result of usi.validationResults(submission)) {
-    counts[result.validationStatus] = (counts[result.validationStatus] ?? 0) + 1;
+    counts.set(result.validationStatus, (counts.get(result.validationStatus) ?? 0) + 1);
     hasErrors ||= collectErrors(result) !== undefined;
   }
-  return { counts, hasErrors };
+  return { counts: Object.fromEntries(counts), hasErrors };
 }
 
 async function saveCounts(

@@ -8,15 +8,15 @@ export function collectErrors({
   errorMessages,
   overallValidationOutcomeByAuthor,
 }: UsiValidationResult): AuthorErrors | undefined {
-  const errors: AuthorErrors = {};
+  const errors = new Map<string, string[]>();
   for (const [author, messages] of Object.entries(errorMessages)) {
-    if (messages.length > 0) errors[author] = messages;
+    if (messages.length > 0) errors.set(author, messages);
   }
   for (const [author, outcome] of Object.entries(overallValidationOutcomeByAuthor)) {
     // the owner has to see who objects, even if not why
-    if (outcome === 'Error') errors[author] ??= ['USI gives no message'];
+    if (outcome === 'Error' && !errors.has(author)) errors.set(author, ['USI gives no message']);
   }
-  return Object.keys(errors).length > 0 ? errors : undefined;
+  return errors.size > 0 ? Object.fromEntries(errors) : undefined;
 }
 
 /** One line per author, as a validation result keeps them: `Ena: first, second`. */

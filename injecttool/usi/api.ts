@@ -1,8 +1,9 @@
-import { UsiDataError } from './errors.ts';
+import { UsiConnectionError, UsiDataError } from './errors.ts';
 import { type Answer, describeRequest, exchange, type Limits, type Request } from './http.ts';
 import type { TokenSource } from './token.ts';
 
 const MAX_REDIRECTS = 5;
+const LONGEST_QUOTE = 200;
 
 /** HAL over HTTPS with the token, to the one origin that may see it. */
 export interface UsiApi {
@@ -54,16 +55,32 @@ export function createApi(options: UsiApiOptions): UsiApi {
  * @throws {UsiDataError} when it leads to another origin than USI's: the token would go there.
  */
 export function resolveLink(href: string, root: URL, base: URL = root): URL {
-  const plain = href.replace(/\{[^}]*\}/g, '');
-  if (!URL.canParse(plain, base.href))
-    throw new UsiDataError(`USI gave a link that is none: '${href}'`);
+  const plain = cutTemplate(href);
+  if (!URL.canParse(plain, base.href)) {
+    throw new UsiDataError(`USI gave a link that is none: '${href.slice(0, LONGEST_QUOTE)}'`);
+  }
   const url = new URL(plain, base);
-  if (url.origin !== root.origin || url.username !== '' || url.password !== '') {
+  const stranger = describeStranger(url, root);
+  if (stranger !== undefined) {
     throw new UsiDataError(
-      `USI gave a link to ${url.origin}, expected one to ${root.origin}: it is not followed`,
+      `USI gave a link to ${stranger}, expected one to ${root.origin}: it is not followed`,
     );
   }
   return url;
+}
+
+/** `…/x{?projection}` without its template parts, wherever they stand. */
+export function cutTemplate(href: string): string {
+  // no brace inside the braces: else many that are never closed would take for ever
+  return href.replace(/\{[^{}]*\}/g, '');
+}
+
+/** What `url` is when it may not be called with the token; undefined when it may. */
+function describeStranger(url: URL, root: URL): string | undefined {
+  // the protocol as well: a `blob:` address has the origin of what made it
+  if (url.origin === 'null' || url.protocol === 'blob:') return `an address of '${url.protocol}'`;
+  if (url.origin !== root.origin) return url.origin;
+  return url.username === '' && url.password === '' ? undefined : `${url.origin} with an account`;
 }
 
 async function send(
@@ -101,8 +118,12 @@ function parseJson(answer: Answer, request: Pick<Request, 'method' | 'url'>): un
   try {
     return JSON.parse(answer.text);
   } catch {
+    const what = describeRequest(request);
+    if (!answer.isWhole && /[/+]json$/.test(answer.contentType)) {
+      throw new UsiConnectionError(`${what}: the answer broke off (no complete JSON)`);
+    }
     throw new UsiDataError(
-      `${describeRequest(request)}: expected JSON, got ${answer.text.length} characters of ${answer.contentType}`,
+      `${what}: expected JSON, got ${answer.text.length} characters of ${answer.contentType}`,
     );
   }
 }

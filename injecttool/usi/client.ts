@@ -1,5 +1,5 @@
 import { ConfigError } from 'sedano';
-import { createApi, type UsiApi } from './api.ts';
+import { createApi, cutTemplate, type UsiApi } from './api.ts';
 import { UnknownSubmissionError, UsiDataError } from './errors.ts';
 import type { Limits } from './http.ts';
 import { readPages } from './pages.ts';
@@ -86,10 +86,10 @@ export function createUsiClient(options: UsiClientOptions): UsiClient {
   const api = createApi({ root, tokens, limits });
   const submissionsPath = `${root.pathname.replace(/\/+$/, '')}/api/submissions`;
   const maxPages = options.maxPages ?? DEFAULT_MAX_PAGES;
-  const pathOf = (name: string) => `${submissionsPath}/${encodeURIComponent(name)}`;
+  const pathOf = (name: string) => `${submissionsPath}/${encodeName(name)}`;
 
   const client: UsiClient = {
-    submission: (name) => readSubmission(api, name, pathOf(name)),
+    submission: async (name) => await readSubmission(api, name, pathOf(name)),
     async *validationResults({ name, links }) {
       if (links.validationResults === undefined) return;
       const what = `the validation results of submission '${name}'`;
@@ -136,19 +136,33 @@ export function createUsiClient(options: UsiClientOptions): UsiClient {
 async function readSubmission(api: UsiApi, name: string, path: string): Promise<UsiSubmission> {
   const answer = await getKnown(api, name, path);
   const document = readAs(submissionShape, answer, `submission '${name}'`);
-  const { self, submissionStatus, validationResults } = document._links;
+  const { self, submissionStatus, validationResults } = document._links ?? {};
   return {
     name,
     status: document.submissionStatus ?? (await readStatus(api, name, submissionStatus?.href)),
     createdAt: document.createdDate,
     modifiedAt: document.lastModifiedDate,
     links: {
-      // the template is cut here already, because something is appended to it
-      self: (self?.href ?? path).replace(/\{.*$/, '').replace(/\/+$/, ''),
+      self: readPath(self?.href ?? path),
       status: submissionStatus?.href,
       validationResults: validationResults?.href,
     },
   };
+}
+
+/** A link to which something can be appended: without template, query and fragment. */
+function readPath(href: string): string {
+  return cutTemplate(href)
+    .replace(/[?#].*$/s, '')
+    .replace(/\/+$/, '');
+}
+
+/** @throws {UsiDataError} when no address can hold `name`: '..' would lead to another place, however it is encoded. */
+function encodeName(name: string): string {
+  if (['', '.', '..'].includes(name) || /\p{Cs}/u.test(name)) {
+    throw new UsiDataError(`'${name}' cannot be the name of a submission at USI`);
+  }
+  return encodeURIComponent(name);
 }
 
 async function getKnown(api: UsiApi, name: string, path: string): Promise<unknown> {

@@ -18,17 +18,23 @@ export interface Answer {
   status: number;
   /** Where a redirect points; it is never followed here. */
   location: string | null;
+  /** The media type alone, as the server says it. */
   contentType: string;
+  /** The body of a successful GET; empty otherwise: nothing else is of use. */
   text: string;
+  /** False when only the end of the connection ended the body, so that it may have been cut off. */
+  isWhole: boolean;
 }
 
 /**
  * Sends one request and reads the whole answer.
  *
- * @throws {UsiConnectionError} when there is no answer in time, or one with a status of 500 and above.
+ * @throws {UsiConnectionError} when there is no answer in time, one that breaks off, or one with a status of
+ *   500 and above.
  * @throws {UsiDataError} when the answer is too large.
  */
 export async function exchange(request: Request, limits: Limits): Promise<Answer> {
+  let begun = false;
   try {
     const response = await fetch(request.url, {
       method: request.method,
@@ -37,7 +43,11 @@ export async function exchange(request: Request, limits: Limits): Promise<Answer
       redirect: 'manual', // a redirect would take the credentials along
       signal: AbortSignal.timeout(limits.timeoutMs),
     });
-    const text = await readText(response, request, limits.maxBytes);
+    begun = true;
+    // the status decides first: an error page that is huge, slow or cut off must not hide it
+    const isWanted = response.ok && request.method === 'GET';
+    const text = isWanted ? await readText(response, request, limits.maxBytes) : '';
+    if (!isWanted) await discardBody(response);
     if (response.status >= 500) {
       throw new UsiConnectionError(
         `${describeRequest(request)}: the server failed with ${response.status}`,
@@ -46,11 +56,13 @@ export async function exchange(request: Request, limits: Limits): Promise<Answer
     return {
       status: response.status,
       location: response.headers.get('location'),
-      contentType: response.headers.get('content-type') ?? 'no content type',
+      contentType: readMediaType(response.headers),
       text,
+      isWhole: response.headers.has('content-length') || response.headers.has('transfer-encoding'),
     };
   } catch (error) {
-    throw error instanceof SedanoError ? error : connectionError(error, request, limits);
+    if (error instanceof SedanoError) throw error;
+    throw connectionError(error, { request, limits, begun });
   }
 }
 
@@ -71,24 +83,43 @@ async function readText(response: Response, request: Request, maxBytes: number):
     }
     chunks.push(chunk);
   }
-  return Buffer.concat(chunks).toString('utf8');
+  return new TextDecoder().decode(Buffer.concat(chunks));
 }
 
-function connectionError(error: unknown, request: Request, { timeoutMs }: Limits): Error {
+async function discardBody({ body }: Response): Promise<void> {
+  try {
+    await body?.cancel();
+  } catch {
+    // the connection is gone already, and nobody wants what it would have brought
+  }
+}
+
+/** `application/json` of `application/json; charset=utf-8`: nothing else that a server says goes into errors. */
+function readMediaType(headers: Headers): string {
+  const match = /^[\w.+-]{1,50}\/[\w.+-]{1,100}/.exec(headers.get('content-type') ?? '');
+  return match?.[0].toLowerCase() ?? 'no content type';
+}
+
+// The error of `fetch` is no cause of ours: it can hold the bytes that were answered, a token among them,
+// or quote a header that was to be sent.
+function connectionError(
+  error: unknown,
+  { request, limits, begun }: { request: Request; limits: Limits; begun: boolean },
+): Error {
   const what = describeRequest(request);
   if (error instanceof Error && error.name === 'TimeoutError') {
-    return new UsiConnectionError(`${what}: no complete answer within ${timeoutMs / 1_000} s`);
+    return new UsiConnectionError(
+      `${what}: no complete answer within ${limits.timeoutMs / 1_000} s`,
+    );
   }
-  return new UsiConnectionError(`${what}: no connection (${describeReason(error)})`, {
-    cause: error,
-  });
+  const outcome = begun ? 'the answer broke off' : 'no connection';
+  return new UsiConnectionError(`${what}: ${outcome} (${describeReason(error)})`);
 }
 
 /** `fetch` says only "fetch failed"; what happened is in its cause. */
 function describeReason(error: unknown): string {
-  const reason = error instanceof Error && error.cause instanceof Error ? error.cause : error;
-  if (reason instanceof Error) {
-    return 'code' in reason && typeof reason.code === 'string' ? reason.code : reason.message;
-  }
-  return String(reason);
+  if (!(error instanceof Error)) return typeof error;
+  const { cause } = error;
+  if (!(cause instanceof Error)) return error.name;
+  return 'code' in cause && typeof cause.code === 'string' ? cause.code : cause.message;
 }

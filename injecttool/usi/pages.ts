@@ -16,7 +16,7 @@ export interface Pages {
 /**
  * The items of all pages, fetched as they are asked for.
  *
- * @throws {UsiDataError} when there are more than `maxPages`: the pages may well go in a circle.
+ * @throws {UsiDataError} when they go in a circle, and when there are more than `maxPages`.
  */
 export async function* readPages<Item extends z.ZodType>(
   api: UsiApi,
@@ -24,11 +24,18 @@ export async function* readPages<Item extends z.ZodType>(
   { first, name, what, maxPages }: Pages,
 ): AsyncGenerator<z.output<Item>> {
   const shape = pageShape(name, item);
+  const seen = new Set<string>();
   let href: string | undefined = first;
-  for (let page = 0; href !== undefined; page += 1) {
-    if (page === maxPages) {
+  while (href !== undefined) {
+    if (seen.has(href)) {
+      throw new UsiDataError(
+        `USI answered ${what}: page ${seen.size} leads back to an earlier one`,
+      );
+    }
+    if (seen.size === maxPages) {
       throw new UsiDataError(`USI answered ${what}: expected at most ${maxPages} pages, got more`);
     }
+    seen.add(href);
     const { items, next }: z.output<typeof shape> = readAs(shape, await api.get(href), what);
     yield* items;
     href = next;

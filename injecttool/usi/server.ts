@@ -26,6 +26,11 @@ export interface UsiServerOptions {
   /** @default 3600 */
   tokenLifetimeSeconds?: number;
   now?: () => Date;
+  /**
+   * Whether submissions move on as they are polled; where not, they stay as the file has them until a caller
+   * submits one. @default true
+   */
+  moves?: boolean;
   /** Sees every request first; true when it has answered it, or means to. Tests give odd answers here. */
   intercept?: (request: IncomingMessage, response: ServerResponse) => boolean | Promise<boolean>;
 }
@@ -54,7 +59,7 @@ export interface UsiServer {
  * submissions that go from Draft to Completed as they are polled, or to errors where they were added with some.
  */
 export async function startUsiServer(options: UsiServerOptions): Promise<UsiServer> {
-  const { account, host = '127.0.0.1', now = () => new Date() } = options;
+  const { account, host = '127.0.0.1', now = () => new Date(), moves = true } = options;
   const store = openStore(options.file, now());
   const lifetime = options.tokenLifetimeSeconds ?? DEFAULT_TOKEN_LIFETIME_SECONDS;
   const tokens = createTokenIssuer(account, lifetime, now);
@@ -66,7 +71,7 @@ export async function startUsiServer(options: UsiServerOptions): Promise<UsiServ
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     try {
       if (await options.intercept?.(request, response)) return;
-      await answerRequest({ request, response, store, tokens, site, now });
+      await answerRequest({ request, response, store, tokens, site, now, moves });
     } catch (error) {
       if (!response.headersSent) response.writeHead(500, { 'Content-Type': 'application/json' });
       response.end(JSON.stringify({ message: error instanceof Error ? error.message : 'failed' }));

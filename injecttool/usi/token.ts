@@ -3,6 +3,7 @@ import { UsiDataError } from './errors.ts';
 import { describeRequest, exchange, type Limits, type Request } from './http.ts';
 
 const LONGEST_MARGIN_MS = 5 * 60 * 1000; // 5m
+const LONGEST_TOKEN_BYTES = 8 * 1024; // more would not fit into a header
 
 /** The account that watches submissions. */
 export interface UsiAccount {
@@ -67,7 +68,8 @@ async function requestToken({ authUrl, account, limits, now }: TokenSourceOption
     headers: { Accept: 'text/plain, */*;q=0.1', Authorization: `Basic ${credentials}` },
   };
   const requestedAtMs = now().getTime();
-  const answer = await exchange(request, limits);
+  const maxBytes = Math.min(limits.maxBytes, LONGEST_TOKEN_BYTES);
+  const answer = await exchange(request, { ...limits, maxBytes });
   if (answer.status !== 200) {
     throw new UsiDataError(
       `${describeRequest(request)}: expected a token for account '${account.username}', got status ${answer.status}`,
@@ -94,10 +96,11 @@ function readToken(value: string, requestedAtMs: number, what: string): Token {
 }
 
 function decodeClaims(token: string): unknown {
-  const payload = token.split('.')[1];
-  if (payload === undefined) return undefined;
+  // strictly: what else is in it would go into a header, and into the error of one that cannot be sent
+  const match = /^[\w-]+\.([\w-]+)\.[\w-]+$/.exec(token);
+  if (!match) return undefined;
   try {
-    return JSON.parse(Buffer.from(payload, 'base64url').toString('utf8'));
+    return JSON.parse(Buffer.from(match[1] ?? '', 'base64url').toString('utf8'));
   } catch {
     return undefined;
   }

@@ -10,7 +10,7 @@ import {
 import { getTaskLogger } from '../logger.ts';
 import { CRASHED_TYPE, passingFailure, UNKNOWN_TASK_RETRY_MS } from '../failure.ts';
 import type { Registration } from '../registry.ts';
-import { DurableCall } from './durable-call.ts';
+import { DurableCall, WorkerStopped } from './durable-call.ts';
 import { HEARTBEAT_MS } from './execute.ts';
 import { runHook } from './hooks.ts';
 import type { WorkerLife } from './worker-life.ts';
@@ -42,8 +42,13 @@ export function createAfterFailure(
     try {
       await life.during(call, () => Promise.race([hooks(), call.interrupted]));
     } catch (error) {
-      // the worker stops: another one runs the hooks
-      throw passingFailure('WorkerStopped', error, 1);
+      // another one runs the hooks
+      if (error instanceof WorkerStopped) throw passingFailure(error.name, error, 1);
+      // hooks catch their own errors: what is thrown here would be thrown again
+      getTaskLogger('sedano').error(
+        { err: error, task: name },
+        'The hooks of a call could not run',
+      );
     } finally {
       clearInterval(timer);
     }

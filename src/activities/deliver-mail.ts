@@ -1,37 +1,33 @@
 import { Context } from '@temporalio/activity';
-import type { Sedano } from '../app.ts';
-import { ConfigError } from '../errors.ts';
 import { finalFailure, passingFailure } from '../failure.ts';
 import { getTaskLogger } from '../logger.ts';
 import { type Letter, toLetter } from '../mail/mail.ts';
 import { formatMailbox } from '../mail/mailbox.ts';
-import { deliver } from '../mail/smtp.ts';
+import { deliver, type Smtp } from '../mail/smtp.ts';
 import type { Delivery } from '../workflows/mail.ts';
 import { WorkerStopped } from './durable-call.ts';
 import type { WorkerLife } from './worker-life.ts';
 
-/** The activity `__mail`: sends one mail. Its failures are tried again by the workflow's retry policy. */
+/** The activity `__mail`: sends one mail to one address. Its failures are tried again by the workflow's retry policy. */
 export function createDeliverMail(
-  app: Sedano,
+  smtp: Smtp,
   life: WorkerLife,
-): (delivery: Delivery) => Promise<void> {
-  return async (delivery) => {
+): (delivery: Delivery, address: string) => Promise<void> {
+  return async (delivery, address) => {
     const { info } = Context.current();
     const letter = readDelivery(delivery);
-    const { smtp } = app.options.mail;
-    // another worker may know it
-    if (smtp === undefined) throw new ConfigError('mail.smtpUrl is not set in this worker');
     const logger = getTaskLogger('sedano.mail');
     try {
-      const messageId = `${info.workflowExecution?.runId}.${info.activityId}`;
-      const rejected = await unlessAborted(deliver(letter, smtp, messageId), life.abandoned);
-      if (rejected.length > 0) {
-        logger.warn(`The mail server took a mail, but not for ${rejected.length} of its addresses`);
-      }
+      const messageId = `${info.workflowExecution?.runId}.${delivery.sinceMs}`;
+      const sent = deliver(letter, address, { smtp, messageId });
+      await unlessAborted(sent, life.abandoned);
     } catch (error) {
-      logger.error({ err: error, subject: letter.subject }, 'A mail could not be sent');
-      if (isRefusal(error)) throw finalFailure(error);
       if (error instanceof WorkerStopped) throw passingFailure(error.name, error, 1);
+      logger.error(
+        { err: error, subject: letter.subject, attempt: info.attempt },
+        'A mail could not be sent',
+      );
+      if (isRefusal(error)) throw finalFailure(error);
       throw error;
     }
   };
@@ -75,13 +71,16 @@ async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promi
   }
 }
 
-/** No address is taken, for good: RFC 5321 §4.2.1. A refused account may be mended meanwhile. */
+const PERMANENT = 500;
+// RFC 4954 §6: what is wrong is the account
+const ABOUT_THE_ACCOUNT = [530, 534, 535, 538];
+
+/** The address or the mail is refused for good: RFC 5321 §4.2.1. A refused account or sender may be mended meanwhile. */
 function isRefusal(error: unknown): boolean {
-  return (
-    error instanceof Error &&
-    'code' in error &&
-    error.code === 'EENVELOPE' &&
-    'responseCode' in error &&
-    Number(error.responseCode) >= 500
-  );
+  if (!(error instanceof Error) || !('command' in error) || !('responseCode' in error))
+    return false;
+  const { command } = error;
+  const code = Number(error.responseCode);
+  if (code < PERMANENT || ABOUT_THE_ACCOUNT.includes(code)) return false;
+  return command === 'RCPT TO' || command === 'DATA';
 }

@@ -5,7 +5,6 @@ import { TaskNotRegisteredError } from '../errors.ts';
 import type { ToldCall } from '../parking.ts';
 import { passingFailure, UNKNOWN_TASK_RETRY_MS } from '../failure.ts';
 import { createAfterFailure } from './after-failure.ts';
-import { createDeliverMail } from './deliver-mail.ts';
 import { execute } from './execute.ts';
 import { ownerOf } from './exclusive.ts';
 import { DurableCall } from './durable-call.ts';
@@ -29,7 +28,6 @@ export function createActivities(
     },
     __leave: createLeave(app),
     afterFailure: createAfterFailure(app, life),
-    __mail: createDeliverMail(app, life),
   };
 }
 

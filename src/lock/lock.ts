@@ -17,6 +17,7 @@ import {
   touchScript,
   WAIT_TTL_MS,
 } from './scripts.ts';
+import { checkServer } from './server-check.ts';
 import { readState, type LockState } from './state.ts';
 import { LockStore } from './store.ts';
 import { Wait, type WaitOptions } from './wait.ts';
@@ -241,6 +242,18 @@ export class Locks {
         : `Lock '${lockId}' is not held with fence ${named}: nothing released`,
     );
     return done;
+  }
+
+  /**
+   * Looks for settings of Redis with which locks are not safe.
+   *
+   * @returns a sentence for each, with the setting that is to be changed
+   * @throws {LockUnavailableError} when Redis does not answer within 5 s
+   */
+  async check(): Promise<string[]> {
+    return await this.#command(ALL_LOCKS, () =>
+      checkServer(this.#store.redis, this.#store.address),
+    );
   }
 
   /**

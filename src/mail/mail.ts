@@ -1,7 +1,8 @@
 import { assertKeys, assertTexts } from '../checks.ts';
-import { durationMs, type Duration } from '../duration.ts';
+import type { Duration } from '../duration.ts';
 import { ConfigError } from '../errors.ts';
 import { parseMailbox, type Mailbox } from './mailbox.ts';
+import { periodMs } from './settings.ts';
 
 /** A mail in plain text. */
 export interface Mail {
@@ -15,9 +16,9 @@ export interface Mail {
 
 /** When mails count as one that repeats. */
 export interface MailOptions {
-  /** Mails with the same key are one mail that repeats. @default the addresses and the subject */
+  /** Mails with the same key are one mail that repeats, of which the latest is sent. @default addresses, subject and text */
   key?: string;
-  /** A mail that repeats is sent once in this time, with a count. @default the app's `mail.period` */
+  /** A mail that repeats is sent once in this time, with a count. 1s to 7d. @default the app's `mail.period` */
   period?: Duration;
 }
 
@@ -57,7 +58,8 @@ function assertMail(mail: Partial<Mail>): void {
 /** @throws {ConfigError} when an option is wrong. */
 export function periodOf(options: MailOptions, defaultMs: number): number {
   assertKeys(options, ['key', 'period'], 'mail');
-  return options.period === undefined ? defaultMs : durationMs(options.period, 'mail: period');
+  assertTexts(options, ['key'], 'mail');
+  return options.period === undefined ? defaultMs : periodMs(options.period, 'mail: period');
 }
 
 /** Without line breaks and other control characters. */

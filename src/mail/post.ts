@@ -4,14 +4,14 @@ import type { Sedano } from '../app.ts';
 import { runningCall, runningRedactor } from '../current-task.ts';
 import { getTaskLogger } from '../logger.ts';
 import type { __mail, Notice } from '../workflows/mail.ts';
-import { type Letter, type Mail, type MailOptions, periodOf, toLetter } from './mail.ts';
+import { type Mail, type MailOptions, periodOf, toLetter } from './mail.ts';
 
 /**
  * Hands a mail to Temporal, whose workflow `__mail` has a worker send it, counts those that repeat, and tries again
  * for a day while the server is away. The same call never counts twice, however often it is run.
  */
 export async function postMail(app: Sedano, mail: Mail, options: MailOptions): Promise<void> {
-  const letter = redact(toLetter(mail));
+  const letter = toLetter(redact(mail));
   const periodMs = periodOf(options, app.options.mail.periodMs);
   if (app.options.mail.smtp === undefined) {
     // the log is no place for the addressee's data
@@ -24,7 +24,7 @@ export async function postMail(app: Sedano, mail: Mail, options: MailOptions): P
   const notice: Notice = { letter, source: runningCall()?.runId ?? uuid() };
   await app.client.request((client) =>
     client.workflow.signalWithStart<typeof __mail, [Notice]>('__mail', {
-      workflowId: `__mail/${app.name}/${hash(options.key ?? JSON.stringify([letter.to, letter.subject]))}`,
+      workflowId: `__mail/${app.name}/${hash(options.key ?? JSON.stringify(letter))}`,
       taskQueue: app.options.queue,
       args: [periodMs],
       signal: 'notice',
@@ -33,10 +33,12 @@ export async function postMail(app: Sedano, mail: Mail, options: MailOptions): P
   );
 }
 
-function redact(letter: Letter): Letter {
+/** Before anything is cut, which could leave half of a secret. */
+function redact(mail: Mail): Mail {
   const redactor = runningRedactor();
-  if (redactor === undefined) return letter;
-  return { ...letter, subject: redactor.text(letter.subject), text: redactor.text(letter.text) };
+  if (redactor === undefined) return mail;
+  const shown = (text: string) => (typeof text === 'string' ? redactor.text(text) : text);
+  return { ...mail, subject: shown(mail.subject), text: shown(mail.text) };
 }
 
 /** What an id may show: nothing of an address or an error. */

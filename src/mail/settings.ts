@@ -6,8 +6,8 @@ import { parseMailbox, type Mailbox } from './mailbox.ts';
 /** How an app sends mails. Without `smtpUrl` none is sent: the subject of what would be is logged. */
 export interface MailSettings {
   /**
-   * The server: `smtp://user:password@host:587`, or `smtps://` for TLS from the first byte. An account is sent to
-   * another machine under TLS only.
+   * The server: `smtp://user:password@host:587`, or `smtps://` for TLS from the first byte; without a port 587, and 465
+   * for `smtps://`. An account is sent to another machine under TLS only.
    */
   smtpUrl?: string;
   /** The sender, `Name <mail>` or `mail`. Needed with `smtpUrl`. */
@@ -42,23 +42,27 @@ export function resolveMailOptions(settings: MailSettings, where: string): Resol
       hint: "For example: ['Maria Rossi <maria@example.org>']",
     });
   }
-  const periodMs = durationMs(period, `${where}: period`);
-  if (periodMs < MIN_PERIOD_MS || periodMs > MAX_PERIOD_MS) {
-    throw new ConfigError(`${where}: period: expected 1s to 7d, got ${period}`);
-  }
   return {
     smtp:
       smtpUrl === undefined || from === undefined
         ? undefined
         : { url: smtpAddress(smtpUrl, where), from: parseMailbox(from, `${where}: from`) },
     admins: admins.map((admin: string) => parseMailbox(admin, `${where}: admins`)),
-    periodMs,
+    periodMs: periodMs(period, `${where}: period`),
   };
+}
+
+/** @throws {ConfigError} when it is no duration from 1s to 7d. */
+export function periodMs(period: Duration, where: string): number {
+  const ms = durationMs(period, where);
+  if (ms >= MIN_PERIOD_MS && ms <= MAX_PERIOD_MS) return ms;
+  throw new ConfigError(`${where}: expected 1s to 7d, got ${period}`);
 }
 
 function smtpAddress(text: unknown, where: string): string {
   const url = typeof text === 'string' && URL.canParse(text) ? new URL(text) : undefined;
-  if (!url || !['smtp:', 'smtps:'].includes(url.protocol) || url.hostname === '') {
+  // options in the query would override ours, TLS among them
+  if (!url || !/^smtps?:$/.test(url.protocol) || url.hostname === '' || url.search !== '') {
     throw new ConfigError(`${where}: smtpUrl: expected a URL such as smtp://localhost:25`, {
       hint: 'Write smtp://[user:password@]host[:port], or smtps:// for TLS; characters such as @ in a password are written %40.',
     });

@@ -1,3 +1,4 @@
+import { isIPv4 } from 'node:net';
 import type { Mailbox } from './mailbox.ts';
 import type { Letter } from './mail.ts';
 
@@ -11,16 +12,15 @@ const CONNECT_TIMEOUT_MS = 10_000;
 const SOCKET_TIMEOUT_MS = 30_000;
 
 /**
- * Gives a letter to the SMTP server.
+ * Gives a letter to the SMTP server, for one of its addresses.
  *
- * @param messageId the same for each attempt, so that a mail that was taken twice is shown once
- * @returns the addresses that the server refused while it took others
+ * @param messageId the same for each attempt and each address, so that a mail that was taken twice is shown once
  */
 export async function deliver(
   letter: Letter,
-  { url, from }: Smtp,
-  messageId: string,
-): Promise<string[]> {
+  address: string,
+  { smtp: { url, from }, messageId }: { smtp: Smtp; messageId: string },
+): Promise<void> {
   // loaded at the first mail
   const { createTransport } = await import('nodemailer');
   const transport = createTransport({
@@ -34,7 +34,8 @@ export async function deliver(
     disableFileAccess: true,
     disableUrlAccess: true,
   });
-  const { rejected } = await transport.sendMail({
+  await transport.sendMail({
+    envelope: { from: from.address, to: [address] },
     from,
     to: [...letter.to],
     subject: letter.subject,
@@ -43,11 +44,14 @@ export async function deliver(
     // RFC 3834: no machine answers it
     headers: { 'Auto-Submitted': 'auto-generated' },
   });
-  return rejected;
 }
 
 /** A password goes over the network encrypted, or not at all. */
 function needsTls({ protocol, username, hostname }: URL): boolean {
-  const local = hostname === 'localhost' || hostname === '[::1]' || hostname.startsWith('127.');
+  // a name that begins with 127. may be anybody's
+  const local =
+    hostname === 'localhost' ||
+    hostname === '[::1]' ||
+    (isIPv4(hostname) && hostname.startsWith('127.'));
   return protocol === 'smtp:' && username !== '' && !local;
 }

@@ -27,6 +27,7 @@ async function subscribe(app: Sedano): Promise<() => Promise<void>> {
   const locks = await app.locks();
   const unsubscribe = await locks.onParkedTurn(({ owner }) => wake(app, owner));
   await locks.touch();
+  for (const warning of await locks.check()) getTaskLogger('sedano.redis').warn(warning);
   return unsubscribe;
 }
 

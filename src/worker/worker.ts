@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { NativeConnection, Worker } from '@temporalio/worker';
+import { createDeliverMail } from '../activities/deliver-mail.ts';
 import { createActivities } from '../activities/index.ts';
 import { WorkerLife } from '../activities/worker-life.ts';
 import type { Sedano } from '../app.ts';
@@ -34,6 +35,7 @@ const CONNECT_RETRY_MS = 500;
  * Loads the app's task modules, creates the routines that Temporal does not have, and runs the app's tasks.
  *
  * @throws {ConfigError} when a task module, an option or a routine is wrong.
+ * @throws whatever a check of `app.onWorkerStart` throws.
  * @throws {TemporalUnavailableError} when no server answers for 15 s.
  */
 export async function startWorker(
@@ -50,6 +52,7 @@ export async function startWorker(
   const graceMs = durationMs(grace, 'worker: grace');
   installRuntime();
   await app.loadTasks();
+  await app.checkWorker();
   warnOfMissingAdmins(app);
   const exclusive = app.tasks.some((task) => task.exclusive);
   // a wrong address would otherwise fail accepted calls, one by one
@@ -72,15 +75,36 @@ export async function startWorker(
       activities: createActivities(app, life),
     };
     const workflowBundle = await loadWorkflowBundle();
-    const workers = await Promise.all(
-      queues.map((taskQueue) => Worker.create({ ...shared, workflowBundle, taskQueue })),
-    );
+    const workers = await Promise.all([
+      ...queues.map((taskQueue) => Worker.create({ ...shared, workflowBundle, taskQueue })),
+      ...mailWorkers(app, { connection, namespace, life }),
+    ]);
     const close = exclusive ? wakeParkedCalls(app) : async () => {};
     return new WorkerOfApp({ app, workers, queues, connection, life, graceMs, close });
   } catch (error) {
     await connection.close();
     throw error;
   }
+}
+
+const CONCURRENT_MAILS = 5;
+
+/** Mails have slots of their own: a mail server that hangs would take those of the tasks. */
+function mailWorkers(
+  app: Sedano,
+  { life, ...shared }: { connection: NativeConnection; namespace: string; life: WorkerLife },
+): Promise<Worker>[] {
+  const { smtp } = app.options.mail;
+  // another worker may know where mails go
+  if (smtp === undefined) return [];
+  const worker = Worker.create({
+    ...shared,
+    taskQueue: `${app.options.queue}/mail`,
+    activities: { __mail: createDeliverMail(smtp, life) },
+    maxConcurrentActivityTaskExecutions: CONCURRENT_MAILS,
+    shutdownGraceTime: '365 days',
+  });
+  return [worker];
 }
 
 /** Once at the start, not first when a failure is to be told. */

@@ -33,12 +33,16 @@ interface State {
 
 const KEPT_SOURCES = 1_000;
 
-const { __mail: deliver } = proxyActivities<{ __mail(delivery: Delivery): Promise<void> }>({
+interface MailActivities {
+  __mail(delivery: Delivery, address: string): Promise<void>;
+}
+
+const POLICY = {
   startToCloseTimeout: '2m',
   // a mail server that is away comes back; a mail of yesterday helps nobody
   scheduleToCloseTimeout: '1d',
   retry: { initialInterval: '5s', backoffCoefficient: 2, maximumInterval: '10m' },
-});
+} as const;
 
 const notice = defineSignal<[Notice]>('notice');
 
@@ -70,12 +74,21 @@ export async function __mail(
     const { pending } = state;
     if (!pending) return;
     state.pending = undefined;
-    try {
-      await deliver(pending);
-    } catch (error) {
-      // shown as a failed run, unless there is more to send
-      if (!state.pending) throw error;
-    }
+    const failed = await deliver(pending);
+    // shown as a failed run, unless there is more to send
+    if (failed && !state.pending) throw failed.reason;
     state.nextAtMs = Date.now() + periodMs;
   }
+}
+
+/**
+ * Sends a letter to each of its addresses, of which one may have to wait while others get it. On a queue of their own,
+ * so that a server that hangs keeps no task waiting.
+ */
+async function deliver(delivery: Delivery): Promise<PromiseRejectedResult | undefined> {
+  const taskQueue = `${workflowInfo().taskQueue}/mail`;
+  const { __mail } = proxyActivities<MailActivities>({ ...POLICY, taskQueue });
+  const { to } = delivery.letter;
+  const sent = await Promise.allSettled(to.map(({ address }) => __mail(delivery, address)));
+  return sent.find((one) => one.status === 'rejected');
 }

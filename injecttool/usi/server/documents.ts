@@ -13,7 +13,8 @@ export interface Site {
 
 export function submissionDocument({ url }: Site, submission: StoredSubmission) {
   const { name, team, createdDate, lastModifiedDate } = submission;
-  const self = `${url}/api/submissions/${name}`;
+  const inPath = encodeURIComponent(name);
+  const self = `${url}/api/submissions/${inPath}`;
   return {
     name,
     team: { name: team },
@@ -22,11 +23,11 @@ export function submissionDocument({ url }: Site, submission: StoredSubmission) 
     _links: {
       self: { href: `${self}{?projection}`, templated: true },
       submissionStatus: {
-        href: `${url}/api/submissionStatuses/${name}{?projection}`,
+        href: `${url}/api/submissionStatuses/${inPath}{?projection}`,
         templated: true,
       },
       validationResults: {
-        href: `${url}/api/validationResults/search/by-submission?submissionId=${name}{&page,size,sort}`,
+        href: `${url}/api/validationResults/search/by-submission?submissionId=${inPath}{&page,size,sort}`,
         templated: true,
       },
       contents: { href: `${self}/contents` },
@@ -35,11 +36,12 @@ export function submissionDocument({ url }: Site, submission: StoredSubmission) 
 }
 
 export function statusDocument({ url }: Site, { name, status }: StoredSubmission) {
-  return { status, _links: { self: { href: `${url}/api/submissionStatuses/${name}` } } };
+  const self = `${url}/api/submissionStatuses/${encodeURIComponent(name)}`;
+  return { status, _links: { self: { href: self } } };
 }
 
 export function availableStatusesDocument({ url }: Site, submission: StoredSubmission) {
-  const self = `${url}/api/submissions/${submission.name}/availableSubmissionStatuses`;
+  const self = `${url}/api/submissions/${encodeURIComponent(submission.name)}/availableSubmissionStatuses`;
   const statusDescriptions = [
     { statusName: 'Submitted', description: 'The submitter has finished with the submission.' },
   ];
@@ -51,7 +53,7 @@ export function availableStatusesDocument({ url }: Site, submission: StoredSubmi
 
 export function validationResultsDocument(site: Site, submission: StoredSubmission, page: number) {
   const { url } = site;
-  const self = `${url}/api/validationResults/search/by-submission?submissionId=${submission.name}`;
+  const self = `${url}/api/validationResults/search/by-submission?submissionId=${encodeURIComponent(submission.name)}`;
   const results = submission.samples.map((_sample, index) =>
     validationResultDocument(site, submission, index),
   );
@@ -73,7 +75,7 @@ export function validationResultDocument(
     overallValidationOutcomeByAuthor: Object.fromEntries(
       VALIDATION_AUTHORS.map((author) => [author, outcomeOf(found[author], validated)]),
     ),
-    _links: { self: { href: `${url}/api/validationResults/${name}/${index}` } },
+    _links: { self: { href: `${url}/api/validationResults/${encodeURIComponent(name)}/${index}` } },
   };
 }
 
@@ -83,7 +85,7 @@ function outcomeOf(messages: string[] = [], validated: boolean): string {
 }
 
 export function samplesDocument(site: Site, submission: StoredSubmission, page: number) {
-  const self = `${site.url}/api/submissions/${submission.name}/contents/samples`;
+  const self = `${site.url}/api/submissions/${encodeURIComponent(submission.name)}/contents/samples`;
   const samples = submission.samples.map((sample, index) =>
     sampleDocument(site, submission, sample, index),
   );
@@ -100,6 +102,7 @@ function sampleDocument(
   const status = accession === undefined ? submission.status : 'Completed';
   // USI embeds results or links them: here by turns, so that both are read
   const embedded = index % 2 === 0;
+  const place = `${encodeURIComponent(submission.name)}/${index}`;
   return {
     alias,
     title,
@@ -112,11 +115,11 @@ function sampleDocument(
     },
     _links: {
       self: {
-        href: `${site.url}/api/samples/${submission.name}/${index}{?projection}`,
+        href: `${site.url}/api/samples/${place}{?projection}`,
         templated: true,
       },
       validationResult: {
-        href: `${site.url}/api/validationResults/${submission.name}/${index}{?projection}`,
+        href: `${site.url}/api/validationResults/${place}{?projection}`,
         templated: true,
       },
     },

@@ -27,6 +27,8 @@ export interface Exchange {
   tokens: TokenIssuer;
   site: Site;
   now: () => Date;
+  /** Whether a submission moves on when it has been looked at. */
+  moves: boolean;
 }
 
 /** A request whose token is good and whose submission is there. */
@@ -73,11 +75,19 @@ export async function answerRequest(exchange: Exchange): Promise<void> {
     return refuse(response, 404, 'Not found');
   }
   const [, inPath, rest] = route.path.exec(url.pathname) ?? [];
-  const name =
-    inPath === undefined ? url.searchParams.get('submissionId') : decodeURIComponent(inPath);
+  const name = inPath === undefined ? url.searchParams.get('submissionId') : decodeName(inPath);
   const submission = store.find(name ?? '');
   if (!submission) return refuse(response, 404, 'Submission not found');
   await route.visit({ ...exchange, submission, url, rest });
+}
+
+/** Undefined when the percent signs in it encode nothing: no submission has such a name. */
+function decodeName(inPath: string): string | undefined {
+  try {
+    return decodeURIComponent(inPath);
+  } catch {
+    return undefined;
+  }
 }
 
 function sendToken({ request, response, tokens }: Exchange): void {
@@ -90,9 +100,9 @@ function sendSubmission({ response, site, submission }: Visit): void {
   sendHal(response, submissionDocument(site, submission));
 }
 
-function sendStatus({ response, site, submission, store, now }: Visit): void {
+function sendStatus({ response, site, submission, store, now, moves }: Visit): void {
   const document = statusDocument(site, submission);
-  if (advanceStatus(submission, now(), () => store.nextAccession())) store.save();
+  if (moves && advanceStatus(submission, now(), () => store.nextAccession())) store.save();
   sendHal(response, document);
 }
 
@@ -122,10 +132,11 @@ function sendSamples({ response, site, submission, url }: Visit): void {
   sendHal(response, samplesDocument(site, submission, readPage(url)));
 }
 
-function sendValidationResults({ response, site, submission, url, store, now }: Visit): void {
+function sendValidationResults(visit: Visit): void {
+  const { response, site, submission, url, store, now, moves } = visit;
   const document = validationResultsDocument(site, submission, readPage(url));
   const isLast = document._links.next === undefined;
-  if (isLast && advanceValidation(submission, now())) store.save();
+  if (moves && isLast && advanceValidation(submission, now())) store.save();
   sendHal(response, document);
 }
 
