@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import { mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, test, type TestContext } from 'node:test';
+import { missingOptions, TSCONFIG } from '../src/commands/starter.ts';
 import { sedano, Shell } from './helpers/command-line.ts';
-import { temporaryFolder } from './helpers/package.ts';
+import { run, temporaryFolder } from './helpers/package.ts';
 
 const shell = new Shell();
 after(() => shell[Symbol.asyncDispose]());
@@ -132,6 +133,7 @@ test('what a project has stays as it is, in its order and indentation', async (t
 Changed  .gitignore: .sedano/
 Wrote    app.ts
 Wrote    tasks/hello.ts
+Kept     tsconfig.json; to check app.ts it needs "module": "nodenext", "allowImportingTsExtensions": true, "noEmit": true, "skipLibCheck": true
 ${NEXT.replace('  npx', '  npm install\n  npx')}`,
   );
   const files = await filesOf(folder);
@@ -163,6 +165,72 @@ ${NEXT.replace('  npx', '  npm install\n  npx')}`,
   assert.equal((devDependencies as { tsx: string }).tsx, '4.20.0');
   assert.equal(files['.gitignore'], '/node_modules\r\ncoverage\n.sedano/\n');
   assert.equal(files['tsconfig.json'], '{}');
+});
+
+const SWITCHES = '"noEmit": true, "allowImportingTsExtensions": true, "skipLibCheck": true';
+
+const TSCONFIGS: { has: string; text: string; lacks: string[] }[] = [
+  { has: 'the compiler options of init', text: TSCONFIG, lacks: [] },
+  {
+    has: 'comments, and commas and slashes that end nothing',
+    text: `\uFEFF{ // "skipLibCheck": true
+  "compilerOptions": { /* all:
+  */ "module": "NodeNext", "outDir": "// \\",}", ${SWITCHES}, // last
+  },
+}`,
+    lacks: [],
+  },
+  {
+    has: 'modules for a bundler',
+    text: `{ "compilerOptions": { "module": "esnext", "moduleResolution": "bundler", ${SWITCHES} } }`,
+    lacks: [],
+  },
+  {
+    has: 'an emit that rewrites the extensions',
+    text: '{ "compilerOptions": { "module": "node20", "rewriteRelativeImportExtensions": true } }',
+    lacks: ['"skipLibCheck": true'],
+  },
+  {
+    has: 'options that are off or another, and comments that name the right ones',
+    text: `{ "compilerOptions": {
+  // "noEmit": true,
+  "module": "commonjs", "moduleResolution": "node", "skipLibCheck": false,
+  "allowImportingTsExtensions": true
+} }`,
+    lacks: [
+      '"module": "nodenext"',
+      '"moduleResolution": "nodenext"',
+      '"noEmit": true',
+      '"skipLibCheck": true',
+    ],
+  },
+  { has: 'its options in another file', text: '{ "extends": "./base.json" }', lacks: [] },
+  { has: 'its options in other projects', text: '{ "files": [], "references": [] }', lacks: [] },
+  { has: 'no JSON', text: '{ "compilerOptions": ', lacks: [] },
+];
+
+for (const { has, text, lacks } of TSCONFIGS) {
+  test(`what is told of a tsconfig.json that has ${has}`, () => {
+    assert.deepEqual(missingOptions(text), lacks);
+  });
+}
+
+test('a byte order mark of package.json stays', async (t) => {
+  const cwd = await folderOf(t, { 'package.json': '\uFEFF{ "name": "shop" }\n' });
+  const { code } = await shell.sedano(['init', '--skip-install'], { cwd });
+  const text = (await filesOf(cwd))['package.json'] ?? '';
+  assert.equal(code, 0);
+  assert.match(text, /^\uFEFF\{\n {2}"name": "shop",\n {2}"type": "module",\n/);
+  assert.match(text, /\}\n$/);
+});
+
+test('the folder to enter is one word for a shell', async (t) => {
+  const cwd = await folderOf(t);
+  for (const name of [`my "app's" $HOME \\ dir`, '-P']) {
+    const { stdout } = await shell.sedano(['init', '--skip-install', '--', name], { cwd });
+    const line = /^ {2}(cd .*)$/m.exec(stdout)?.[1];
+    assert.equal((await run('sh', ['-c', `${line} && pwd`], { cwd })).stdout, `${cwd}/${name}\n`);
+  }
 });
 
 test('init makes the folder that it is told, and names the app after it or as it is told', async (t) => {
@@ -209,6 +277,13 @@ const REFUSALS: Refusal[] = [
     files: { file: '' },
     args: ['file'],
     what: 'file cannot become a project: file is not a folder',
+    hint: ELSEWHERE,
+  },
+  {
+    where: 'it is to be below a file',
+    files: { file: '' },
+    args: ['file/deep/er'],
+    what: 'file/deep/er cannot become a project: file is not a folder',
     hint: ELSEWHERE,
   },
   {

@@ -174,6 +174,10 @@ export const wrong = [
   () => add.delay('1', 2),
   // @ts-expect-error: nor is nothing
   () => multiply.delay(1),
+  // @ts-expect-error: what only the package needs is not offered
+  () => [app.client],
+  // @ts-expect-error: nor this
+  () => [app.tasks],
 ];
 `,
     );

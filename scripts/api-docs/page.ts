@@ -3,7 +3,7 @@ import type { Doc, Entry, Export, Member } from './model.ts';
 const INTRO = `# API
 
 Made from the doc comments in \`src/\` by \`npm run docs\`: change them, not this page. The guides are [tasks](tasks.md),
-[exclusive tasks](exclusive.md), [routines](routines.md) and [running](running.md).`;
+[exclusive tasks](exclusive.md), [routines](routines.md), [mails](mail.md) and [running](running.md).`;
 
 export function renderPage(entries: Entry[]): string {
   return [INTRO, entries.map(renderContents).join('\n'), ...entries.map(renderEntry)].join('\n\n');

@@ -7,7 +7,7 @@ import { ConfigError } from '../errors.ts';
 import { installCommand, installPackages } from './npm-install.ts';
 import { print } from './output.ts';
 import { planPackage, type Obstacle } from './package-json.ts';
-import { starterFiles, TSCONFIG } from './starter.ts';
+import { missingOptions, starterFiles, TSCONFIG } from './starter.ts';
 
 interface InitOptions {
   name?: string;
@@ -40,7 +40,10 @@ async function init(folder: string | undefined, options: InitOptions): Promise<v
   const plan = planProject(root, options.name ?? nameOf(root));
   if (plan.obstacles.length > 0) throw refusal(root, plan.obstacles);
   for (const file of plan.files) await write(root, file);
-  const enter = root === process.cwd() ? [] : [`cd '${relative(process.cwd(), root)}'`];
+  if (plan.lacking.length > 0) {
+    print(`Kept     ${TSCONFIG_PATH}; to check app.ts it needs ${plan.lacking.join(', ')}`);
+  }
+  const enter = root === process.cwd() ? [] : [`cd ${shellWord(relative(process.cwd(), root))}`];
   const install = plan.missing.length > 0 ? [installCommand()] : [];
   if (options.skipInstall || install.length === 0) return printNext([...enter, ...install]);
   const again = [...enter, ...install].join(' && ');
@@ -54,10 +57,20 @@ function nameOf(root: string): string {
   return /^.{0,100}/su.exec(printable)?.[0].trim() || 'app';
 }
 
+/** As one word of a POSIX shell, which is no option either. */
+function shellWord(path: string): string {
+  const named = path.startsWith('-') ? `./${path}` : path;
+  return `'${named.replaceAll("'", String.raw`'\''`)}'`;
+}
+
+const TSCONFIG_PATH = 'tsconfig.json';
+
 interface Project {
   files: PlannedFile[];
   /** Packages that are not installed. */
   missing: string[];
+  /** What the project's own tsconfig.json lacks. */
+  lacking: string[];
   obstacles: Obstacle[];
 }
 
@@ -70,10 +83,11 @@ interface PlannedFile {
 
 /** Everything is looked at before anything is written. */
 function planProject(root: string, name: string): Project {
-  const other = [root, join(root, 'tasks')].find(isNoFolder);
+  // from the top: below a file nothing can be looked at
+  const other = [...upward(root).toReversed(), join(root, 'tasks')].find(isNoFolder);
   if (other !== undefined) {
     const obstacle = { what: `${shown(other)} is not a folder`, hint: ELSEWHERE };
-    return { files: [], missing: [], obstacles: [obstacle] };
+    return { files: [], missing: [], lacking: [], obstacles: [obstacle] };
   }
   const { missing, obstacles, ...manifest } = planPackage(root);
   const starter = Object.entries(starterFiles(name)).map(([path, text]) => ({ path, text }));
@@ -84,9 +98,10 @@ function planProject(root: string, name: string): Project {
       ...changes(root, { path: 'package.json', ...manifest }),
       ...changes(root, planIgnore(root)),
       ...starter,
-      ...(isThere(root, 'tsconfig.json') ? [] : [{ path: 'tsconfig.json', text: TSCONFIG }]),
+      ...(isThere(root, TSCONFIG_PATH) ? [] : [{ path: TSCONFIG_PATH, text: TSCONFIG }]),
     ],
     missing,
+    lacking: missingOptions(textOf(join(root, TSCONFIG_PATH)) ?? TSCONFIG),
     obstacles: [
       ...taken.map(({ path }) => ({ what: `${path} exists`, hint: ELSEWHERE })),
       ...obstacles,
@@ -96,6 +111,12 @@ function planProject(root: string, name: string): Project {
 
 const ELSEWHERE = 'Name another folder: sedano init FOLDER.';
 
+/** The folder and all it lies in. */
+function upward(folder: string): string[] {
+  const above = dirname(folder);
+  return above === folder ? [folder] : [folder, ...upward(above)];
+}
+
 function isNoFolder(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false })?.isDirectory() === false;
 }
@@ -103,6 +124,15 @@ function isNoFolder(path: string): boolean {
 /** Also a link that leads nowhere. */
 function isThere(root: string, path: string): boolean {
   return lstatSync(join(root, path), { throwIfNoEntry: false }) !== undefined;
+}
+
+/** Undefined where there is none to read. */
+function textOf(file: string): string | undefined {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch {
+    return undefined;
+  }
 }
 
 /** The file, new or changed; none when nothing is added to it. */

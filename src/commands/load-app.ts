@@ -49,7 +49,7 @@ function packageApp(): string | undefined {
 
 function readSedanoApp(file: string): unknown {
   try {
-    const contents = JSON.parse(readFileSync(file, 'utf8')) as {
+    const contents = JSON.parse(readFileSync(file, 'utf8').replace(/^\uFEFF/, '')) as {
       sedano?: { app?: unknown };
     } | null;
     return contents?.sedano?.app;

@@ -33,7 +33,7 @@ const MEND = 'Mend package.json.';
 export function planPackage(folder: string): PlannedPackage {
   const file = join(folder, 'package.json');
   const before = existsSync(file) ? readFileSync(file, 'utf8') : '{ "private": true }\n';
-  const manifest = parsed(before);
+  const manifest = parseObject(before);
   if (manifest === undefined) {
     const what = 'package.json cannot be read as a JSON object';
     return { text: before, added: [], missing: [], obstacles: [{ what, hint: MEND }] };
@@ -52,24 +52,32 @@ export function planPackage(folder: string): PlannedPackage {
   };
 }
 
-function parsed(text: string): Section | undefined {
+const BYTE_ORDER_MARK = '\uFEFF';
+
+/** The JSON object of a text, which may begin with a byte order mark as some editors write it; undefined when there is none. */
+export function parseObject(text: string): Section | undefined {
   try {
-    const value: unknown = JSON.parse(text);
+    const value: unknown = JSON.parse(withoutMark(text));
     return isSection(value) ? value : undefined;
   } catch {
     return undefined;
   }
 }
 
-function isSection(value: unknown): value is Section {
+function withoutMark(text: string): string {
+  return text.startsWith(BYTE_ORDER_MARK) ? text.slice(BYTE_ORDER_MARK.length) : text;
+}
+
+export function isSection(value: unknown): value is Section {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** In the indentation and with the line ends it had. */
+/** In the indentation and with the line ends it had, and with its byte order mark. */
 function written(manifest: Section, before: string): string {
   const indentation = /^[ \t]+(?=")/m.exec(before)?.[0] ?? '  ';
   const text = JSON.stringify(manifest, undefined, indentation);
-  const whole = before.endsWith('\n') ? `${text}\n` : text;
+  const mark = before.startsWith(BYTE_ORDER_MARK) ? BYTE_ORDER_MARK : '';
+  const whole = mark + (before.endsWith('\n') ? `${text}\n` : text);
   return before.includes('\r\n') ? whole.replaceAll('\n', '\r\n') : whole;
 }
 

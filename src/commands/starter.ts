@@ -1,3 +1,5 @@
+import { isSection, parseObject } from './package-json.ts';
+
 /** The files of a new project, by path: an app, one task and one routine. */
 export function starterFiles(appName: string): Record<string, string> {
   return { 'app.ts': appModule(appName), 'tasks/hello.ts': TASK_MODULE };
@@ -53,3 +55,49 @@ export const TSCONFIG = `{
   }
 }
 `;
+
+/** Options that are on or off; any of those named does. */
+const SWITCHES = [
+  ['allowImportingTsExtensions', 'rewriteRelativeImportExtensions'],
+  ['noEmit', 'emitDeclarationOnly', 'rewriteRelativeImportExtensions'],
+  ['skipLibCheck'],
+];
+
+/**
+ * What a project's own tsconfig.json lacks for app.ts to check. Nothing where its options lie in another file, or where
+ * it is no JSON, which TypeScript says itself.
+ */
+export function missingOptions(tsconfig: string): string[] {
+  const config = parseObject(withoutComments(tsconfig));
+  if (config === undefined || 'extends' in config || 'references' in config) return [];
+  const options = isSection(config['compilerOptions']) ? config['compilerOptions'] : {};
+  const off = SWITCHES.filter((names) => !names.some((name) => options[name] === true));
+  return [
+    ...missingModule(lower(options['module']), lower(options['moduleResolution'])),
+    ...off.map(([name]) => `"${name}": true`),
+  ];
+}
+
+const NODE_MODULES = ['node16', 'node18', 'node20', 'nodenext'];
+/** Those of the others that know import.meta. */
+const BUNDLER_MODULES = ['es2020', 'es2022', 'esnext', 'preserve'];
+
+/** Sedano is found by the `exports` of its package only. What TypeScript does where nothing is said depends on its version. */
+function missingModule(module = '', resolution = ''): string[] {
+  const asNode = ['', 'node16', 'nodenext'].includes(resolution);
+  const asBundler = resolution === 'bundler' || (resolution === '' && module === 'preserve');
+  if (asNode && NODE_MODULES.includes(module)) return [];
+  if (asBundler && BUNDLER_MODULES.includes(module)) return [];
+  return ['"module": "nodenext"', ...(asNode ? [] : ['"moduleResolution": "nodenext"'])];
+}
+
+function lower(value: unknown): string | undefined {
+  return typeof value === 'string' ? value.toLowerCase() : undefined;
+}
+
+/** Without what TypeScript allows and JSON does not: comments, and a comma after the last. Texts stay as they are. */
+function withoutComments(text: string): string {
+  return text
+    .replaceAll(/("(?:[^"\\\n]|\\.)*")|\/\/.*|\/\*[^]*?\*\//g, '$1')
+    .replaceAll(/("(?:[^"\\\n]|\\.)*")|,(?=\s*[}\]])/g, '$1');
+}
