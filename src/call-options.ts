@@ -5,7 +5,7 @@ import { assertOnBusy, type OnBusy } from './exclusive.ts';
 
 /** What becomes of a call whose lock is held; overrides what the task says. */
 export interface BusyOptions {
-  /** @default the task's `exclusive.onBusy` */
+  /** What becomes of the call. @default the task's `exclusive.onBusy` */
   onBusy?: OnBusy;
   /** How long `'wait'` and `'replace'` wait. @default the task's `exclusive.maxWait` */
   maxWait?: Duration;
