@@ -190,7 +190,8 @@ for (const account of accounts) {
       assert.equal((await b.locks.acquire(request('run', { attempt: 2 }))).kind, 'takeover');
       await loss;
       const ms = performance.now() - since;
-      assert.ok(ms <= 50, `told after ${ms} ms`);
+      // before its next renewal would tell it
+      assert.ok(ms <= 500, `told after ${ms} ms`);
       await first.release();
     });
 
