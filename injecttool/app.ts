@@ -10,3 +10,8 @@ export const app = new Sedano('injecttool', {
 });
 app.autodiscoverTasks(new URL('./tasks/', import.meta.url));
 app.routines(routines);
+app.onWorkerStart(async () => {
+  // imported here, because it reads the settings of this module
+  const { checkDatabase } = await import('./resources.ts');
+  await checkDatabase();
+});

@@ -1,6 +1,7 @@
-import { ConfigError } from 'sedano';
+import { ConfigError, getTaskLogger } from 'sedano';
 import { settings } from './app.ts';
-import { openDatabase, type Database } from './database/index.ts';
+import { describeDatabase, openDatabase, type Database } from './database/index.ts';
+import { expectTables } from './database/schema.ts';
 import { createUsiClient, type UsiClient } from './usi/index.ts';
 
 // opened when a task first needs them: importing the tasks touches nothing
@@ -9,8 +10,34 @@ let usi: UsiClient | undefined;
 
 /** @throws {ConfigError} when the embedded database is open in another process. */
 export function useDatabase(): Promise<Database> {
-  database ??= openDatabase(settings);
+  database ??= openOrForget();
   return database;
+}
+
+/** Another process may have the embedded database for a while only: the next task tries again. */
+async function openOrForget(): Promise<Database> {
+  try {
+    return await openDatabase(settings);
+  } catch (error) {
+    database = undefined;
+    throw error;
+  }
+}
+
+/**
+ * What a worker does before it takes calls: says which database it is on, and makes sure that it is InjectTool's.
+ *
+ * @throws {SedanoError} when the database cannot be opened or asked.
+ * @throws {ConfigError} when it lacks InjectTool's tables.
+ */
+export async function checkDatabase(): Promise<void> {
+  getTaskLogger('injecttool').info(`Database: ${describeDatabase(settings)}`);
+  try {
+    await expectTables(await useDatabase());
+  } catch (error) {
+    await closeResources();
+    throw error;
+  }
 }
 
 /** One for the process: it keeps the token. @throws {ConfigError} without the account that watches submissions. */

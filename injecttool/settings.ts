@@ -8,7 +8,6 @@ const DEFAULTS = {
   timeZone: 'Europe/Rome',
 } as const;
 
-const text = z.string().trim().min(1);
 const httpUrl = z.url({
   protocol: /^https?$/,
   error: 'expected a URL that begins with https:// or http://',
@@ -29,23 +28,32 @@ const PAIRS = [
 const environment = z.object({
   DATABASE_URL: given(
     z
-      .url({
-        protocol: /^postgres(ql)?$/,
-        error: 'expected postgres://user:password@host:port/database',
-      })
+      .string()
+      .trim()
+      .refine(isPostgresUrl, { error: 'expected postgres://user:password@host:port/database' })
       .optional(),
   ),
   USI_URL: given(httpUrl.default(DEFAULTS.usiUrl)),
   USI_AUTH_URL: given(httpUrl.default(DEFAULTS.usiAuthUrl)),
-  USI_MANAGER: given(text.optional()),
+  USI_MANAGER: given(z.string().trim().min(1, { error: 'expected a text' }).optional()),
   USI_MANAGER_PASSWORD: given(z.string().optional()),
   TIME_ZONE: given(
-    text
+    z
+      .string()
+      .trim()
       .refine(isZone, { error: "expected an IANA zone such as 'Europe/Rome'" })
       .default(DEFAULTS.timeZone),
   ),
   ADMINS: given(z.string().transform(splitList).pipe(z.array(mailbox)).default([])),
-  SMTP_URL: given(z.url({ protocol: /^smtps?$/, error: 'expected smtp://host:port' }).optional()),
+  SMTP_URL: given(
+    z
+      .string()
+      .trim()
+      .refine(isSmtpUrl, {
+        error: 'expected smtp:// or smtps://, with a host and without a ?query',
+      })
+      .optional(),
+  ),
   DEFAULT_FROM_EMAIL: given(mailbox.optional()),
 });
 
@@ -128,8 +136,24 @@ function nameOf(path: readonly PropertyKey[]): string {
     .join(', ');
 }
 
+/** Entries without text are left out: a list may end in a comma. */
 function splitList(list: string): string[] {
-  return list.split(',').map((entry) => entry.trim());
+  return list
+    .split(',')
+    .map((entry) => entry.trim())
+    .filter((entry) => entry !== '');
+}
+
+/** As the database layer asks it, so that it is refused here, with everything else. */
+function isPostgresUrl(url: string): boolean {
+  return /^postgres(ql)?:\/\//.test(url) && URL.canParse(url);
+}
+
+/** As the library asks it of `mail.smtpUrl`: its own error would not know the variable. */
+function isSmtpUrl(text: string): boolean {
+  if (!URL.canParse(text)) return false;
+  const { protocol, hostname, search } = new URL(text);
+  return /^smtps?:$/.test(protocol) && hostname !== '' && search === '';
 }
 
 function isMailbox(entry: string): boolean {

@@ -65,10 +65,12 @@ async function submission(id: number) {
   return row;
 }
 
-/** The mails to this address, once there are `count` mails in all. */
+/** The mails to this address, once there are `count`. */
 async function mailsTo(address: string, count: number) {
-  const mails = await smtp.received(count);
-  return mails.filter(({ to }) => to.includes(address)).map(({ parsed }) => parsed);
+  for (let all = 1; ; all += 1) {
+    const mails = (await smtp.received(all)).filter(({ to }) => to.includes(address));
+    if (mails.length >= count) return mails.map(({ parsed }) => parsed);
+  }
 }
 
 const MOST_FETCHES = 20;
@@ -103,7 +105,7 @@ test('the admins are told of a failed "Fetch USI status", with what failed', asy
     [submissionId],
   );
   await assert.rejects((await fetchStatusTask.delay()).get(), { type: 'RetrievalError' });
-  const [mail] = await mailsTo('maria@admins.example', 2);
+  const [mail] = await mailsTo('maria@admins.example', 1);
   assert.equal(
     mail?.subject,
     '[injecttool] Error in Fetch USI status: 1 failed while fetching the USI status: ' +
@@ -133,7 +135,7 @@ test('the owner gets the trace of a failed "Complete Retrieval Process", and the
     status: STATUS.error,
     message: 'Error in biosample retrieval: django_content_type has no row for uid.animal',
   });
-  const mails = await mailsTo('mrossi@genebank.example', 3);
+  const mails = await mailsTo('mrossi@genebank.example', 2);
   const mail = mails.at(-1);
   assert.equal(mail?.subject, `Error in biosample retrieval ${submissionId}`);
   assert.match(

@@ -3,11 +3,16 @@ import { after, before, beforeEach, test } from 'node:test';
 import { addPendingSubmission, hasPendingSubmission } from '../injecttool/database/demo.ts';
 import type { Database, Queries } from '../injecttool/database/index.ts';
 import { decideOutcome } from '../injecttool/retrieval/complete.ts';
-import { RetrievalConnectionError, RetrievalError } from '../injecttool/retrieval/index.ts';
+import {
+  completeRetrieval,
+  failRetrieval,
+  RetrievalConnectionError,
+  RetrievalError,
+} from '../injecttool/retrieval/index.ts';
 import { groupMessages } from '../injecttool/retrieval/validation-tables.ts';
 import { UsiConnectionError } from '../injecttool/usi/index.ts';
 import { eachDatabase } from './fixtures/injecttool-each-database.ts';
-import { openWorld, type World } from './fixtures/injecttool-world.ts';
+import { openWorld, recordLog, type World } from './fixtures/injecttool-world.ts';
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 const SUBMITTED_AT = new Date('2026-03-02T10:00:00Z');
@@ -528,18 +533,39 @@ eachDatabase((open) => {
     assert.deepEqual(await snapshot(), once);
   });
 
-  test('a repeated follow-up mails again, but leaves alone what others have changed', async () => {
+  /** A further execution of the same call. */
+  const completeAgain = () =>
+    completeRetrieval({
+      database: world.database,
+      submissionId: 1,
+      now: () => world.now,
+      log: recordLog(world.lines),
+      mailOwner: async (mail) => void world.mails.push(mail),
+      repeated: true,
+    });
+
+  test('of two follow-ups at once one mails; the owner is told of what a call was stopped at', async () => {
     await add();
     await world.database.query(
       "UPDATE biosample_submission SET status = 3, message = 'no answer from USI'",
     );
-    await world.complete(1);
-    await world.complete(1);
-    assert.equal(world.mails.length, 2);
+    await Promise.all([world.complete(1), world.complete(1)]);
+    assert.equal(world.mails.length, 1);
+    assert.equal(world.lines.at(-1), 'info UID submission 1 was settled by another call');
 
+    await completeAgain();
+    assert.deepEqual(world.mails[1], world.mails[0]);
+  });
+
+  test('a repeated follow-up leaves alone what others have changed', async () => {
+    await add();
+    await world.database.query(
+      "UPDATE biosample_submission SET status = 3, message = 'no answer from USI'",
+    );
     await world.database.query("UPDATE uid_submission SET status = 5, message = 'edited'");
     await world.complete(1);
-    assert.equal(world.mails.length, 2);
+    await completeAgain();
+    assert.deepEqual(world.mails, []);
     assert.equal((await uidSubmission(1))?.message, 'edited');
     assert.equal(world.lines.at(-1), 'warn UID submission 1 is Ready by now: left alone');
   });
@@ -581,6 +607,23 @@ eachDatabase((open) => {
           'Error: the disk is full\n    at write (disk.ts:1:1)',
       },
     ]);
+  });
+
+  test('of two follow-ups that fail alike one tells the owner; a repetition tells again', async () => {
+    await add();
+    const error = new Error('the disk is full');
+    await Promise.all([world.fail(1, error), world.fail(1, error)]);
+    assert.equal(world.mails.length, 1);
+
+    await failRetrieval({
+      database: world.database,
+      submissionId: 1,
+      error,
+      log: recordLog(world.lines),
+      mailOwner: async (mail) => void world.mails.push(mail),
+      repeated: true,
+    });
+    assert.deepEqual(world.mails[1], world.mails[0]);
   });
 
   test('a follow-up that fails after it has written leaves the submission alone', async () => {

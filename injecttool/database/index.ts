@@ -18,3 +18,12 @@ export async function openDatabase({
   const { openEmbedded } = await import('./pglite.ts');
   return await openEmbedded(embeddedFolder);
 }
+
+/** Where the database is, in words: the embedded one's folder, or `host:port/name`, without account and password. */
+export function describeDatabase({ databaseUrl, embeddedFolder }: DatabaseSettings): string {
+  if (databaseUrl === undefined) return `embedded, in ${embeddedFolder} (DATABASE_URL is not set)`;
+  const { hostname, port, pathname, searchParams } = new URL(databaseUrl);
+  // the driver lets the query have its way: that is how a socket's folder is named
+  const host = searchParams.get('host') ?? (hostname || 'localhost');
+  return `${host}:${searchParams.get('port') ?? (port || '5432')}${pathname}`;
+}

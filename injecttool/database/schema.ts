@@ -1,3 +1,4 @@
+import { ConfigError } from 'sedano';
 import type { Queries } from './database.ts';
 
 /**
@@ -96,4 +97,24 @@ const TABLES = [
 /** Makes the tables that are absent. Only for the embedded database: on a server they are Django's. */
 export async function createTables(tx: Queries): Promise<void> {
   for (const table of TABLES) await tx.query(table);
+}
+
+/** @throws {ConfigError} when one of the tables is absent; the text names those that are. */
+export async function expectTables(database: Queries): Promise<void> {
+  const names = TABLES.flatMap(
+    (table) => /^CREATE TABLE IF NOT EXISTS (\w+)/.exec(table)?.[1] ?? [],
+  );
+  const missing = await database.query<{ name: string }>(
+    'SELECT name FROM unnest($1::text[]) AS name WHERE to_regclass(name) IS NULL',
+    [names],
+  );
+  if (missing.length === 0) return;
+  const without =
+    missing.length === names.length ? 'its tables' : missing.map(({ name }) => name).join(', ');
+  throw new ConfigError(
+    `DATABASE_URL: expected the database of InjectTool, got one without ${without}`,
+    {
+      hint: "The original makes them (manage.py migrate); to try things, make an empty database and run 'npm run trial-database'.",
+    },
+  );
 }

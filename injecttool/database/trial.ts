@@ -1,6 +1,6 @@
 import { ConfigError } from 'sedano';
 import type { Database } from './database.ts';
-import { createTables } from './schema.ts';
+import { createTables, expectTables } from './schema.ts';
 import { seedRows } from './seed.ts';
 
 /** Marks a database on a server as one to try things in; stands as the comment of the table uid_submission. */
@@ -34,20 +34,12 @@ export async function createTrial(database: Database): Promise<void> {
 /**
  * Whether rows may be added for the sake of trying.
  *
- * @throws {ConfigError} when the database has no InjectTool tables.
+ * @throws {ConfigError} when the database lacks InjectTool's tables.
  */
 export async function isTrial(database: Database): Promise<boolean> {
-  const [found] = await database.query<{ tables: boolean; comment: string | null }>(
-    `SELECT to_regclass('uid_submission') IS NOT NULL AS tables,
-            obj_description(to_regclass('uid_submission'), 'pg_class') AS comment`,
+  await expectTables(database);
+  const [found] = await database.query<{ comment: string | null }>(
+    `SELECT obj_description(to_regclass('uid_submission'), 'pg_class') AS comment`,
   );
-  if (!found?.tables) {
-    throw new ConfigError(
-      'DATABASE_URL: expected the database of InjectTool, got one without its tables',
-      {
-        hint: "The original makes them (manage.py migrate); to try things, make an empty database and run 'npm run trial-database'.",
-      },
-    );
-  }
-  return found.comment === MARK;
+  return found?.comment === MARK;
 }

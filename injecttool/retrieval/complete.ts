@@ -19,13 +19,19 @@ export interface CompleteRetrievalOptions {
   submissionId: number;
   log: Log;
   mailOwner: MailOwner;
+  /**
+   * Whether the same call has run before, to wherever it came: its mail may never have gone out.
+   * @default false
+   */
+  repeated?: boolean;
   now?: () => Date;
 }
 
 /**
  * Brings a UID submission to what its rows at BioSamples have come to, and tells its owner when that is
- * Error or Need Revision. The mail goes out after the tables are written: a run that is stopped in between
- * and repeated sends it, one that is stopped after it sends it twice.
+ * Error or Need Revision. The mail goes out after the tables are written, by the run that wrote them: another
+ * call that finds them written sends none. A run that is stopped in between and repeated sends it, one that
+ * is stopped after it sends it twice.
  *
  * @throws {SedanoError} when there is no such submission.
  */
@@ -57,7 +63,7 @@ function joinMessages(
 
 async function settleSubmission(
   tx: Queries,
-  { submissionId, log, now = () => new Date() }: CompleteRetrievalOptions,
+  { submissionId, log, repeated = false, now = () => new Date() }: CompleteRetrievalOptions,
 ): Promise<OwnerMail | undefined> {
   const submission = await lockSubmission(tx, submissionId);
   if (!submission) throw new SedanoError(`there is no UID submission ${submissionId}`);
@@ -74,6 +80,10 @@ async function settleSubmission(
     // its owner works on it already, or another run has failed: neither may be written over
     const status = describeStatus(submission.status);
     log.warn(`UID submission ${submissionId} is ${status} by now: left alone`);
+    return undefined;
+  } else if (!repeated) {
+    // two calls were queued at once: the other one tells the owner
+    log.info(`UID submission ${submissionId} was settled by another call`);
     return undefined;
   }
   return outcomeMail(submission, outcome);

@@ -12,12 +12,17 @@ export interface FailRetrievalOptions {
   error: unknown;
   log: Log;
   mailOwner: MailOwner;
+  /**
+   * Whether this was begun before for the same call: its mail may never have gone out.
+   * @default false
+   */
+  repeated?: boolean;
   now?: () => Date;
 }
 
 /**
  * After a failed "Complete Retrieval Process": the submission becomes Error, so that it does not stay Submitted
- * for ever, and its owner gets the trace. A submission that is no longer Submitted is left alone.
+ * for ever, and its owner gets the trace. A submission that is no longer Submitted is left alone, and nobody is told.
  */
 export async function failRetrieval(options: FailRetrievalOptions): Promise<void> {
   const mail = await options.database.transaction((tx) => markFailed(tx, options));
@@ -26,7 +31,7 @@ export async function failRetrieval(options: FailRetrievalOptions): Promise<void
 
 async function markFailed(
   tx: Queries,
-  { submissionId, error, log, now = () => new Date() }: FailRetrievalOptions,
+  { submissionId, error, log, repeated = false, now = () => new Date() }: FailRetrievalOptions,
 ): Promise<OwnerMail | undefined> {
   const submission = await lockSubmission(tx, submissionId);
   if (!submission) {
@@ -42,6 +47,9 @@ async function markFailed(
   } else if (!hasOutcome(submission, outcome)) {
     const status = describeStatus(submission.status);
     log.warn(`UID submission ${submissionId} is ${status} by now: left alone`);
+    return undefined;
+  } else if (!repeated) {
+    // another call has failed in the same way, and tells the owner
     return undefined;
   }
   return writeOwnerMail({

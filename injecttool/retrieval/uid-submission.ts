@@ -36,7 +36,7 @@ export async function lockSubmission(tx: Queries, id: number): Promise<UidSubmis
   return submission;
 }
 
-/** Whether an earlier run, stopped before it ended, has written exactly this. */
+/** Whether another run has written exactly this: of another call, or of the same one, stopped before it ended. */
 export function hasOutcome(submission: UidSubmission, { status, message }: Outcome): boolean {
   return submission.status === status && submission.message === message;
 }

@@ -3,6 +3,7 @@ import {
   currentTask,
   exclusiveTask,
   getTaskLogger,
+  InvalidArgumentsError,
   NotifyAdminTaskMixin,
   type TaskCall,
 } from 'sedano';
@@ -49,11 +50,13 @@ export class CompleteRetrievalTask extends BaseTask {
   override readonly description = 'Settle a UID submission once BioSamples has answered';
 
   override async run(submissionId: number): Promise<string> {
+    expectSubmissionId(submissionId);
     await completeRetrieval({
       database: await useDatabase(),
       submissionId,
       log: logger,
       mailOwner,
+      repeated: isRepeated(),
     });
     return 'success';
   }
@@ -61,10 +64,44 @@ export class CompleteRetrievalTask extends BaseTask {
   override async onFailure(error: Error, call: TaskCall): Promise<void> {
     await super.onFailure(error, call);
     const [submissionId] = call.args;
-    if (typeof submissionId !== 'number') return;
-    const database = await useDatabase();
-    await failRetrieval({ database, submissionId, error, log: logger, mailOwner });
+    if (!isSubmissionId(submissionId)) return;
+    await failRetrieval({
+      database: await useDatabase(),
+      submissionId,
+      error,
+      log: logger,
+      mailOwner,
+      repeated: isRepeated(),
+    });
   }
+}
+
+/** Whether this was begun before: the task's code, or its hooks, which have attempts of their own. */
+function isRepeated(): boolean {
+  return currentTask().attempt > 1;
+}
+
+/** The largest that PostgreSQL's integer holds. */
+const MAX_ID = 2_147_483_647;
+
+function isSubmissionId(value: unknown): value is number {
+  return Number.isInteger(value) && Number(value) >= 1 && Number(value) <= MAX_ID;
+}
+
+/**
+ * Whoever starts a call by hand passes anything.
+ *
+ * @throws {InvalidArgumentsError} when it is no id.
+ */
+function expectSubmissionId(value: unknown): void {
+  if (isSubmissionId(value)) return;
+  const got = value === undefined ? 'none' : JSON.stringify(value).slice(0, 100);
+  throw new InvalidArgumentsError(
+    `Complete Retrieval Process: expected the id of a UID submission, a whole number, got ${got}`,
+    {
+      hint: `It is the id in uid_submission, from 1 to ${MAX_ID}: sedano call 'Complete Retrieval Process' 12`,
+    },
+  );
 }
 
 /** The tables are written already: a mail that cannot be handed over is logged, and changes nothing. */

@@ -26,11 +26,13 @@ export function addWorkerCommand(program: Command): void {
       await using app = await loadApp(module);
       const { runUntilSignal, startWorker } = await import('../worker/worker.ts');
       const worker = await startWorker(app, { concurrency, grace });
+      // before anybody is told that it can be stopped
+      const stopped = runUntilSignal(worker);
       const { length } = app.tasks;
       print(
         `Worker of '${app.name}' polls ${worker.queues.join(', ')}; ${length} ${length === 1 ? 'task' : 'tasks'}. Ctrl-C stops it.`,
       );
-      await runUntilSignal(worker);
+      await stopped;
     });
 }
 
