@@ -12,6 +12,7 @@ const folder = new URL('../test/histories/', import.meta.url);
 
 await using smtp = await TestSmtp.start();
 await using app = new Sedano(`histories-${process.pid}`, {
+  lock: { recoveryGuard: false },
   mail: { smtpUrl: smtp.url, from: 'noreply@sedano.example', period: '1s' },
 });
 const succeeds = app.task({ name: 'succeeds' }, async (a: number, b: number) => a + b);
@@ -29,6 +30,14 @@ const waits = app.task({ name: 'is revoked' }, async () => {
   await delay(60_000, undefined, { signal: currentTask().signal });
 });
 
+const takesTurns = app.task(
+  { name: 'takes turns', exclusive: { lockId: 'turn', onBusy: 'wait' } },
+  async () => {
+    await delay(1_000);
+    return 'done';
+  },
+);
+
 await using _worker = await startWorker(app, { grace: '1s' });
 await mkdir(folder, { recursive: true });
 await record('succeeds', await succeeds.delay(1, 2));
@@ -39,6 +48,8 @@ while ((await revoked.state()) !== 'STARTED') await delay(50);
 await revoked.revoke();
 await record('revoked', revoked);
 await record('mail', await mail());
+const [, parked] = [await takesTurns.delay(), await takesTurns.delay()];
+await record('parked', parked);
 
 /** The workflow of a mail, and of one that repeats it. */
 async function mail(): Promise<AsyncResult> {

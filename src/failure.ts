@@ -52,7 +52,15 @@ export function ownFailure(type: string, message: string): ApplicationFailure {
 /** The failure of a round whose call waits in its workflow, which knows it by its type and its first detail. */
 export function parkedFailure(message: string, parking: Parking): ApplicationFailure {
   const details = [OURS, parking];
-  return ApplicationFailure.create({ type: PARKED_TYPE, message, nonRetryable: true, details });
+  const failure = ApplicationFailure.create({
+    type: PARKED_TYPE,
+    message,
+    nonRetryable: true,
+    details,
+  });
+  // it is no error: nobody wants to know where it was made
+  failure.stack = '';
+  return failure;
 }
 
 interface FailureOptions {
