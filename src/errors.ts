@@ -191,10 +191,10 @@ export interface LockHolderErrorOptions extends LockErrorOptions {
   holder?: LockHolder | undefined;
 }
 
-/** An exclusive task with `onBusy: 'raise'` is running already. */
-export class AlreadyRunningError extends LockError {
-  override name = 'AlreadyRunningError';
-  /** Who runs it; undefined where it is only known that somebody does. */
+/** The base of the errors of those who do not get a lock, since others have it. */
+export class LockBusyError extends LockError {
+  override name = 'LockBusyError';
+  /** Who holds it, as far as it is known. */
   readonly holder: LockHolder | undefined;
 
   constructor(message: string, { holder, ...options }: LockHolderErrorOptions) {
@@ -203,16 +203,14 @@ export class AlreadyRunningError extends LockError {
   }
 }
 
-/** The lock was not free within `maxWait`. */
-export class LockWaitTimeoutError extends LockError {
-  override name = 'LockWaitTimeoutError';
-  /** Who held it last. */
-  readonly holder: LockHolder | undefined;
+/** An exclusive task with `onBusy: 'raise'` is running already. */
+export class AlreadyRunningError extends LockBusyError {
+  override name = 'AlreadyRunningError';
+}
 
-  constructor(message: string, { holder, ...options }: LockHolderErrorOptions) {
-    super(message, options);
-    this.holder = holder;
-  }
+/** The lock was not free within `maxWait`. */
+export class LockWaitTimeoutError extends LockBusyError {
+  override name = 'LockWaitTimeoutError';
 }
 
 /** A task waits for a lock that it holds itself: it would wait for ever. */
