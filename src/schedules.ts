@@ -20,11 +20,12 @@ const MEMO_VERSION = 1;
  * admin has edited stays. Any number of workers may do so at once; one of them creates.
  *
  * @returns the names of those created now
- * @throws {ConfigError} when routines name tasks that are not registered; nothing is created then.
+ * @throws {ConfigError} when routines name tasks that are not registered, or that join; nothing is created then.
  * @throws {TemporalUnavailableError} when no server answers within 5 s.
  */
 export async function createMissingRoutines(app: Sedano): Promise<string[]> {
   assertTasksExist(app);
+  assertNoneJoins(app);
   const created: string[] = [];
   for (const [name, routine] of app.routineTable) {
     if (await createIfAbsent(app, name, routine)) created.push(name);
@@ -102,6 +103,17 @@ function wallClock(time: Date, timeZone: string): string {
     // a server takes zones that JavaScript does not know, such as `Local`
     if (error instanceof RangeError) return time.toISOString();
     throw error;
+  }
+}
+
+/** @throws {ConfigError} when a task's `onBusy` is nothing for a routine. */
+function assertNoneJoins(app: Sedano): void {
+  for (const [name, { task }] of app.routineTable) {
+    if (app.registered(task)?.exclusive?.onBusy !== 'join') continue;
+    throw new ConfigError(
+      `routine '${name}': task '${task}' has onBusy 'join', expected another: a routine has nobody to give the other call's result to`,
+      { hint: "Use 'message' (its run is told who runs), 'raise', 'wait' or 'replace'." },
+    );
   }
 }
 

@@ -174,6 +174,18 @@ test('a routine for a task that does not exist stops the worker before anything 
   await assert.rejects(ids.describe(), { name: 'ScheduleNotFoundError' });
 });
 
+test('a routine for a task that joins stops the worker', async () => {
+  await using app = testApp();
+  app.task({ name: 'join', exclusive: { lockId: 'join', onBusy: 'join' } }, async () => null);
+  app.routines({ nightly: { task: 'join', schedule: crontab() } });
+  await assert.rejects(startWorker(app), {
+    name: 'ConfigError',
+    message:
+      "routine 'nightly': task 'join' has onBusy 'join', expected another: a routine has nobody to give the other call's result to",
+    hint: "Use 'message' (its run is told who runs), 'raise', 'wait' or 'replace'.",
+  });
+});
+
 test('broken environment variables are one clear error each', async () => {
   const withEnvironment = async (name: string, value: string, work: () => unknown) => {
     const before = process.env[name];

@@ -71,6 +71,7 @@ Temporal   ${temporal.address}, namespace default (started)
 Web UI     ${temporal.uiUrl}
 Redis      ${redis.url} (started)
 Data       .sedano
+Guard      off: a Redis that loses its data may let a second holder in
 Queue      ${name}
 Tasks      add, fail, wait
 

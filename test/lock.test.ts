@@ -14,6 +14,7 @@ import {
   placeOf,
   request,
   startRestricted,
+  until,
   untilWaiting,
 } from './helpers/locks.ts';
 import { PrivateRedis } from './helpers/private-redis.ts';
@@ -179,7 +180,7 @@ for (const account of accounts) {
       await second.release();
     });
 
-    test('an attempt that is taken over is told within 50 ms', async () => {
+    test('an attempt that is taken over is told by message', async (t) => {
       using a = open({ leaseMs: 30_000 });
       using b = open({ app: a.app, leaseMs: 30_000 });
       const first = await held(a.locks, 'run');
@@ -190,8 +191,9 @@ for (const account of accounts) {
       assert.equal((await b.locks.acquire(request('run', { attempt: 2 }))).kind, 'takeover');
       await loss;
       const ms = performance.now() - since;
-      // before its next renewal would tell it
-      assert.ok(ms <= 500, `told after ${ms} ms`);
+      t.diagnostic(`told after ${ms.toFixed(1)} ms`);
+      // long before its next renewal would tell it
+      assert.ok(ms <= 5_000, `told after ${ms} ms`);
       await first.release();
     });
 
@@ -336,9 +338,12 @@ for (const account of accounts) {
       assert.equal((await a.locks.acquire(request('early'))).kind, 'recovering');
       const hold = await heldAtLast(a.locks, 'a');
       const turn = latch<string>();
-      const stop = await a.locks.onParkedTurn(async ({ owner }) => {
-        turn.open(owner);
-        return true;
+      const stop = await a.locks.onParkedTurn({
+        wakeAll: async () => {},
+        wake: async ({ owner }) => {
+          turn.open(owner);
+          return true;
+        },
       });
       await a.locks.acquire(request('wf:ns:id:run', { queue: 'parked' }));
       await hold.release();
@@ -360,14 +365,33 @@ for (const account of accounts) {
   });
 }
 
-test('while Redis is frozen the holder learns by its own clock that its lease is over', async () => {
+test('a holder that hears no messages is told by its next renewal that it is taken over', async (t) => {
+  const { server, url, adminUrl } = await startRestricted('deaf');
+  await using _server = server;
+  using admin = openRedis(adminUrl);
+  await admin.call('ACL', 'SETUSER', 'lock', '-subscribe');
+  using a = openLocks({ app: 'deaf', url, leaseMs: 3_000 });
+  const first = await held(a.locks, 'run');
+  const loss = lost(first);
+  const since = performance.now();
+  assert.equal((await a.locks.acquire(request('run', { attempt: 2 }))).kind, 'takeover');
+  // and not by its deadline
+  assert.equal((await loss).reason, 'revoked');
+  t.diagnostic(`told after ${Math.round(performance.now() - since)} ms, lease 3000 ms`);
+  await first.release();
+  await (await held(a.locks, 'run', { attempt: 2 })).release();
+});
+
+test('while Redis is frozen the holder learns by its own clock that its lease is over', async (t) => {
   await using server = await PrivateRedis.start();
   using a = openLocks({ url: server.url, leaseMs: 1_500 });
   const hold = await held(a.locks, 'a');
   const loss = lost(hold);
+  const since = performance.now();
   server.freeze();
   // told while Redis still answers nobody, so before anybody else can be granted the lock
   const error = await loss;
+  t.diagnostic(`told after ${Math.round(performance.now() - since)} ms, lease 1500 ms`);
   assert.equal(error.message, "lock 'L' was lost: its lease ended before it could be renewed");
   assert.equal(hold.isHeld(), false);
   server.thaw();
@@ -424,6 +448,24 @@ test('what Redis executes after its caller has given up is not granted (row 31)'
   const state = await a.locks.inspect('L');
   assert.equal(state?.lastEnd?.how, 'released');
   await hold.release();
+});
+
+test('what Redis executes after its caller has ended is granted to nobody (row 31)', async () => {
+  await using server = await PrivateRedis.start();
+  using a = openLocks({ app: 'late', url: server.url, leaseMs: 60_000 });
+  using redis = openRedis(server.url);
+  await (await held(a.locks, 'warm up')).release();
+  const clients = async () => String(await redis.client('LIST')).match(/(?<=^id=)\d+/gm) ?? [];
+  const own = String(await redis.client('ID'));
+  const before = (await clients()).filter((id) => id !== own);
+  server.freeze();
+  await assert.rejects(a.locks.acquire(request('a')), { name: 'LockUnavailableError' });
+  a.locks.close();
+  server.thaw();
+  // the request was in its connection
+  await until('ended', async () => (await clients()).every((id) => !before.includes(id)));
+  using b = openLocks({ app: 'late', url: server.url, leaseMs: 60_000 });
+  await (await held(b.locks, 'b')).release();
 });
 
 function holderKey(app: string): string {

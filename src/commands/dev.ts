@@ -1,6 +1,7 @@
 import { relative } from 'node:path';
 import type { Command } from 'commander';
 import type { Sedano } from '../app.ts';
+import { lockSettings } from '../config.ts';
 import type { Duration } from '../duration.ts';
 import { projectHome, startServers, type Servers } from '../embedded/index.ts';
 import { wholeNumber } from './arguments.ts';
@@ -43,6 +44,7 @@ async function dev({ app: option, yes = false, watch, concurrency }: DevOptions)
   await using servers = await startServers({ yes, report: print, signal: stop.signal });
   print(`App        ${relative(process.cwd(), module)}`);
   printServers(servers);
+  printGuard(app);
   if (app) await runWorker(app, concurrency, stop);
   else await watchWorker({ module, concurrency, grace: GRACE, signal: stop.signal });
 }
@@ -52,6 +54,17 @@ function printServers({ temporal, redis }: Servers): void {
   if (temporal.uiUrl !== undefined) print(`Web UI     ${temporal.uiUrl}`);
   print(`Redis      ${withoutPassword(redis.url)} (${redis.origin})`);
   print(`Data       ${relative(process.cwd(), projectHome())}`);
+}
+
+/** The locks of a Redis that is restarted by the hour are not what they are elsewhere. */
+function printGuard(app: Sedano | undefined): void {
+  const options = app?.options ?? { redis: undefined, leaseMs: 0, recoveryGuard: undefined };
+  const { recoveryGuard } = lockSettings(options);
+  print(
+    recoveryGuard
+      ? 'Guard      on: after a loss of data Redis lets nobody in for one lease'
+      : 'Guard      off: a Redis that loses its data may let a second holder in',
+  );
 }
 
 function withoutPassword(url: string): string {

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { setMaxListeners } from 'node:events';
 import { hostname } from 'node:os';
 import { LockError, LockUnavailableError } from '../errors.ts';
 import { getTaskLogger } from '../logger.ts';
@@ -6,7 +7,7 @@ import { withTimeout } from '../timeout.ts';
 import { Hold } from './hold.ts';
 import { Inbox, type InboxMessage } from './inbox.ts';
 import { Line } from './line.ts';
-import { ParkedTurns, type HandleTurn } from './parked.ts';
+import { ParkedTurns, type ParkedCalls } from './parked.ts';
 import { parseRedisUrl, type NamedUrl } from './redis.ts';
 import {
   acquireScript,
@@ -19,7 +20,7 @@ import {
 } from './scripts.ts';
 import { checkServer } from './server-check.ts';
 import { readState, type LockState } from './state.ts';
-import { LockStore } from './store.ts';
+import { ALL_LOCKS, LockStore } from './store.ts';
 import { Wait, type WaitOptions } from './wait.ts';
 
 export { waitTimeout } from './wait.ts';
@@ -101,8 +102,6 @@ const COMMAND_TIMEOUT_MS = 5_000;
 const PARKED_TTL_MS = 7 * 24 * 60 * 60 * 1_000;
 const QUEUED_LEFT_MS = 50;
 const LIST_MAX = 1_000;
-/** What errors name that are about no particular lock. */
-const ALL_LOCKS = '*';
 
 /** The locks of one app, in one Redis. Connects at the first request. */
 export class Locks {
@@ -125,6 +124,8 @@ export class Locks {
   constructor(options: { app: string; url: NamedUrl; leaseMs: number; recoveryGuard: boolean }) {
     this.#store = new LockStore({ ...options, address: parseRedisUrl(options.url) });
     this.#inbox = new Inbox(this.#store);
+    // each call that waits listens
+    setMaxListeners(0, this.#closing.signal);
   }
 
   /**
@@ -176,14 +177,14 @@ export class Locks {
   }
 
   /**
-   * Hears when it is the turn of a parked call. `handle` signals its workflow and says whether that still runs; of all
-   * workers one is asked at a time, again after 2 s while the lock is not taken.
+   * Hears when it is the turn of a parked call: of all workers one is asked at a time to wake it, again after 2 s while
+   * the lock is not taken. Where Redis has lost the places of parked calls, one worker is asked to wake them all.
    *
    * @returns what ends the hearing
    * @throws {LockUnavailableError} when Redis does not answer within 5 s
    */
-  async onParkedTurn(handle: HandleTurn): Promise<() => Promise<void>> {
-    const turns = new ParkedTurns(this.#store, this.#inbox, handle);
+  async onParkedTurn(calls: ParkedCalls): Promise<() => Promise<void>> {
+    const turns = new ParkedTurns(this.#store, this.#inbox, calls);
     await this.#bounded(ALL_LOCKS, (signal) => turns.open(signal));
     return () => turns.close();
   }

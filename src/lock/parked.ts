@@ -1,7 +1,8 @@
+import { randomUUID } from 'node:crypto';
 import { getTaskLogger } from '../logger.ts';
 import type { Inbox, InboxMessage } from './inbox.ts';
-import { claimScript, leaveScript, SIGNAL_AGAIN_MS } from './scripts.ts';
-import type { LockStore } from './store.ts';
+import { claimScript, leaveScript, musterScript, SIGNAL_AGAIN_MS } from './scripts.ts';
+import { ALL_LOCKS, type LockStore } from './store.ts';
 
 /** Whose turn it is: a call that waits in its workflow, and no process does for it. */
 export interface ParkedTurn {
@@ -10,10 +11,18 @@ export interface ParkedTurn {
   owner: string;
 }
 
-export type HandleTurn = (turn: ParkedTurn) => Promise<boolean>;
+/** What a worker does for parked calls. */
+export interface ParkedCalls {
+  /** Signals the workflow of this call. @returns whether it still runs */
+  wake: (turn: ParkedTurn) => Promise<boolean>;
+  /** Signals all that are parked: Redis may have lost their places. */
+  wakeAll: () => Promise<void>;
+}
 
 const CLAIM_AGAIN_MS = 1_000;
 const LOOKS_MAX = 1_000;
+/** How soon it is noticed that Redis was emptied. */
+const MUSTER_EVERY_MS = 5_000;
 
 /**
  * Hears of the turns of parked calls. All workers hear of each; a script lets one of them signal. What nobody heard,
@@ -22,15 +31,17 @@ const LOOKS_MAX = 1_000;
 export class ParkedTurns {
   readonly #store: LockStore;
   readonly #inbox: Inbox;
-  readonly #handle: HandleTurn;
+  readonly #calls: ParkedCalls;
   /** The locks with a turn that was not taken yet. */
   readonly #looks = new Map<string, NodeJS.Timeout>();
+  #musters: NodeJS.Timeout | undefined;
+  #mustering: Promise<void> | undefined;
   #closed = false;
 
-  constructor(store: LockStore, inbox: Inbox, handle: HandleTurn) {
+  constructor(store: LockStore, inbox: Inbox, calls: ParkedCalls) {
     this.#store = store;
     this.#inbox = inbox;
-    this.#handle = handle;
+    this.#calls = calls;
   }
 
   async open(signal: AbortSignal): Promise<void> {
@@ -38,17 +49,24 @@ export class ParkedTurns {
       'parked',
       {
         onMessage: (message) => this.#hear(message),
-        onGap: () => void this.#lookAtAll().catch(() => {}),
+        onGap: () => {
+          void this.#lookAtAll().catch(() => {});
+          void this.#muster();
+        },
       },
       signal,
     );
     await this.#lookAtAll();
+    void this.#muster();
+    this.#musters = setInterval(() => void this.#muster(), MUSTER_EVERY_MS);
   }
 
   async close(): Promise<void> {
     this.#closed = true;
     for (const timer of this.#looks.values()) clearTimeout(timer);
     this.#looks.clear();
+    clearInterval(this.#musters);
+    await this.#mustering;
     await this.#inbox.shut('parked');
   }
 
@@ -59,13 +77,32 @@ export class ParkedTurns {
   async #lookAtAll(): Promise<void> {
     const { redis, parkedKey } = this.#store;
     const lockIds = await redis.zrange(parkedKey, '0', String(LOOKS_MAX - 1));
-    await Promise.all(lockIds.map((lockId) => this.#look(lockId)));
+    await Promise.all(lockIds.map((lockId) => this.#look(lockId, true)));
   }
 
-  async #look(lockId: string): Promise<void> {
+  /** Where Redis has lost their places, the parked calls are to queue again. */
+  async #muster(): Promise<void> {
+    if (this.#closed || this.#mustering || this.#store.redis.status !== 'ready') return;
+    this.#mustering = this.#musterOnce().catch((error: unknown) => {
+      // the next look finds it still to be done, at the latest when this one's time is over
+      getTaskLogger('sedano.lock').debug({ err: error }, 'Parked calls were not called anew yet');
+    });
+    await this.#mustering;
+    this.#mustering = undefined;
+  }
+
+  async #musterOnce(): Promise<void> {
+    const sweep = randomUUID();
+    const [word] = await this.#store.run(musterScript, ALL_LOCKS, [sweep, '0']);
+    if (word !== 'CALL') return;
+    await this.#calls.wakeAll();
+    await this.#store.run(musterScript, ALL_LOCKS, [sweep, '1']);
+  }
+
+  async #look(lockId: string, begins = false): Promise<void> {
     clearTimeout(this.#looks.get(lockId));
     this.#looks.delete(lockId);
-    const againMs = await this.#claim(lockId).catch((error: unknown) => {
+    const againMs = await this.#claim(lockId, begins).catch((error: unknown) => {
       getTaskLogger('sedano.lock').warn(
         { err: error, lockId },
         'A waiting call was not told of its turn yet',
@@ -80,15 +117,16 @@ export class ParkedTurns {
   }
 
   /** @returns when to look again, in ms; undefined when the turn was taken or is no parked call's */
-  async #claim(lockId: string): Promise<number | undefined> {
+  async #claim(lockId: string, begins: boolean): Promise<number | undefined> {
     const store = this.#store;
     const [word, rest = ''] = await store.run(claimScript, lockId, [
       String(store.leaseMs),
       store.guard,
+      begins ? '1' : '0',
     ]);
     if (word === 'NONE') return undefined;
     if (word === 'LATER') return Number(rest);
-    const isThere = await this.#handle({ lockId, owner: rest });
+    const isThere = await this.#calls.wake({ lockId, owner: rest });
     if (!isThere) await store.run(leaveScript, lockId, [rest]);
     return SIGNAL_AGAIN_MS;
   }

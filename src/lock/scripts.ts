@@ -17,6 +17,10 @@ export interface LockPlace {
 export const WAIT_TTL_MS = 15_000;
 /** How long a process that is told of its turn may take to come. */
 export const CLAIM_WINDOW_MS = 1_000;
+/** How long others wait for a parked call that was told of its turn. */
+export const PASS_OVER_MS = 5_000;
+/** How long a worker may take to call the parked calls anew before another one does. */
+export const MUSTER_MS = 60_000;
 /** How long until a workflow that was signalled, and has not come, is signalled again. */
 export const SIGNAL_AGAIN_MS = 2_000;
 
@@ -31,7 +35,8 @@ export const SIGNAL_AGAIN_MS = 2_000;
  *           is while the lock is free, `<given at> <signalled at> <owner>`
  * KEYS[5] = how the last hold ended, kept a day: `<released|revoked|forced> <fence> <nonce> <who>`
  * KEYS[6] = epoch, a hash for all locks of the app: rid run id of the server, at when it was first seen, max longest
- *           lease
+ *           lease, mustered run id of the server in which the parked calls have their places, mustering until when,
+ *           in which server and in which sweep a worker calls them
  * KEYS[7] = the locks used lately, a sorted set of lock ids by time
  * KEYS[8] = the locks that parked calls wait for, likewise
  * ARGV[1], ARGV[2] = lock id, prefix of the inboxes' channels; each script's own follow
@@ -43,15 +48,17 @@ export const SIGNAL_AGAIN_MS = 2_000;
 const PRELUDE = `
 local H, F, Q, W, L, EPOCH, LOCKS, PARKED = unpack(KEYS)
 local lock, inboxes = ARGV[1], ARGV[2]
-local DAY, CLAIM, PASS_OVER = 86400000, ${CLAIM_WINDOW_MS}, 30000
+local DAY, CLAIM, PASS_OVER = 86400000, ${CLAIM_WINDOW_MS}, ${PASS_OVER_MS}
 local time = redis.call('TIME')
 local us = time[1] * 1000000 + time[2]
 local ms = math.floor(us / 1000)
 
 local function text(number) return string.format('%.0f', number) end
 
+-- how many processes hear it
 local function tell(inbox, ...)
-  if inbox and inbox ~= '' then redis.call('PUBLISH', inboxes .. inbox, cjson.encode({...})) end
+  if not inbox or inbox == '' then return 0 end
+  return redis.call('PUBLISH', inboxes .. inbox, cjson.encode({...}))
 end
 
 local function note_use()
@@ -110,13 +117,18 @@ local function alert_second(rank, inbox)
   end
 end
 
+local function pass_over(owner, entry)
+  entry.passed = true
+  write_waiter(owner, entry)
+end
+
 -- Whose turn it is, now that the lock is free; tells it, unless it is the one that asks. The dead are dropped. A
 -- process that was told and has not come goes to the tail. A workflow is never demoted: it may only be without a
--- worker. But the lock must not lie idle for it, so after 30 s others pass it over, and it keeps its ticket: it comes
--- first again as soon as it asks.
+-- worker. But the lock must not lie idle for it: where no worker hears of its turn, or it has not come within 5 s,
+-- others pass it over, and it keeps its ticket: it comes first again when it asks, or a worker begins to hear.
 local function next_turn(asking)
   local last, given = turn()
-  local passed = 0
+  local passed, first_passed = 0, nil
   for _ = 0, redis.call('ZCARD', Q) do
     local owner = redis.call('ZRANGE', Q, passed, passed)[1]
     if not owner then break end
@@ -127,20 +139,24 @@ local function next_turn(asking)
     elseif owner == last and entry.kind == 'process' and ms - given >= CLAIM then
       last = nil
       redis.call('ZADD', Q, tail(), owner)
-    elseif entry.passed then
-      passed = passed + 1
-    elseif owner == last and entry.kind == 'parked' and ms - given >= PASS_OVER then
-      entry.passed = true
-      write_waiter(owner, entry)
-      passed = passed + 1
+    elseif entry.passed or (owner == last and entry.kind == 'parked' and ms - given >= PASS_OVER) then
+      if not entry.passed then pass_over(owner, entry) end
+      passed, first_passed = passed + 1, first_passed or owner
+    elseif owner == last then
+      return owner
+    elseif tell(entry.inbox, 'go', lock, owner) == 0 and entry.kind == 'parked' then
+      pass_over(owner, entry)
+      passed, first_passed = passed + 1, first_passed or owner
     else
-      if owner ~= last then
-        give_turn(owner, 0)
-        tell(entry.inbox, 'go', lock, owner)
-        if entry.kind == 'process' then alert_second(passed, entry.inbox) end
-      end
+      give_turn(owner, 0)
+      if entry.kind == 'process' then alert_second(passed, entry.inbox) end
       return owner
     end
+  end
+  -- nobody waits but those: the first worker that comes signals it, and who asks need not wait for it
+  if first_passed and not asking then
+    if first_passed ~= last then give_turn(first_passed, 0) end
+    return first_passed
   end
   redis.call('HDEL', W, '!turn')
 end
@@ -374,11 +390,20 @@ return reply('OK')
 /**
  * Lets exactly one of all workers signal the workflow whose turn it is; another may do it again 2 s later.
  *
- * ARGV = lease in ms, guard
+ * ARGV = lease in ms, guard, begins (1 where this worker begins to hear: who was passed over is not any more | 0)
  * Returns TURN owner | LATER ms until it is worth asking again | NONE
  */
-export const claimScript = script<[leaseMs: string, guard: string]>(`
+export const claimScript = script<[leaseMs: string, guard: string, begins: string]>(`
 if redis.call('ZCARD', Q) == 0 then redis.call('ZREM', PARKED, lock) end
+if ARGV[5] == '1' then
+  for _, owner in ipairs(redis.call('ZRANGE', Q, 0, 999)) do
+    local entry = waiter(owner)
+    if entry and entry.passed then
+      entry.passed = false
+      write_waiter(owner, entry)
+    end
+  end
+end
 if redis.call('EXISTS', H) == 1 then return reply('NONE') end
 local wait = quarantine(ARGV[4], ARGV[3])
 if wait > 0 then return reply('LATER', text(wait)) end
@@ -389,6 +414,29 @@ local again = signalled + ${SIGNAL_AGAIN_MS} - ms
 if again > 0 then return reply('LATER', text(again)) end
 redis.call('HSET', W, '!turn', text(given) .. ' ' .. text(ms) .. ' ' .. first)
 return reply('TURN', first)
+`);
+
+/**
+ * Lets exactly one of all workers call the parked calls anew, where Redis may have lost their places: it is another
+ * server than the one that they queued in, or it was emptied.
+ *
+ * ARGV = sweep a name for this worker's try, done (1 when they were called | 0)
+ * Returns CALL | NONE | LATER another worker is at it
+ */
+export const musterScript = script<[sweep: string, done: string]>(`
+local sweep, done = ARGV[3], ARGV[4]
+local rid = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
+local epoch = redis.call('HMGET', EPOCH, 'mustered', 'mustering')
+if epoch[1] == rid then return reply('NONE') end
+local till, by = string.match(epoch[2] or '', '^(%d+) (.+)$')
+if done == '1' then
+  -- what was lost after the sweep began is called by another one
+  if by == rid .. ' ' .. sweep then redis.call('HSET', EPOCH, 'mustered', rid) end
+  return reply('NONE')
+end
+if till and tonumber(till) > ms then return reply('LATER') end
+redis.call('HSET', EPOCH, 'mustering', text(ms + ${MUSTER_MS}) .. ' ' .. rid .. ' ' .. sweep)
+return reply('CALL')
 `);
 
 /**

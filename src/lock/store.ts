@@ -11,6 +11,9 @@ interface StoreOptions {
   recoveryGuard: boolean;
 }
 
+/** What is named where no particular lock is meant. */
+export const ALL_LOCKS = '*';
+
 type Script<Args extends string[]> = (
   redis: ScriptRunner,
   lock: LockPlace,

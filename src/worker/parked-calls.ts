@@ -1,7 +1,8 @@
-import { WorkflowNotFoundError } from '@temporalio/client';
+import { setTimeout as delay } from 'node:timers/promises';
+import { WorkflowNotFoundError, type WorkflowExecutionDescription } from '@temporalio/client';
 import type { Sedano } from '../app.ts';
 import { getTaskLogger } from '../logger.ts';
-import { readParkedOwner } from '../parking.ts';
+import { readParkedOwner, type CallMemo, type ParkedPlace } from '../parking.ts';
 
 /**
  * Wakes the calls that are parked in their workflows when it is their turn. Redis may be away now: it is subscribed to
@@ -9,8 +10,9 @@ import { readParkedOwner } from '../parking.ts';
  *
  * @returns what ends it
  */
-export function wakeParkedCalls(app: Sedano): () => Promise<void> {
-  const subscribed = subscribe(app).catch((error: unknown) => {
+export function wakeParkedCalls(app: Sedano, queues: readonly string[]): () => Promise<void> {
+  const closing = new AbortController();
+  const subscribed = subscribe(app, { queues, signal: closing.signal }).catch((error: unknown) => {
     getTaskLogger('sedano.lock').warn(
       { err: error },
       'Calls that wait for a lock are not woken by this worker; they ask again by themselves',
@@ -18,14 +20,24 @@ export function wakeParkedCalls(app: Sedano): () => Promise<void> {
     return async () => {};
   });
   return async () => {
+    closing.abort(new Error('the worker stops'));
     const unsubscribe = await subscribed;
     await unsubscribe();
   };
 }
 
-async function subscribe(app: Sedano): Promise<() => Promise<void>> {
+interface Sweep {
+  queues: readonly string[];
+  /** Ends it halfway. */
+  signal: AbortSignal;
+}
+
+async function subscribe(app: Sedano, sweep: Sweep): Promise<() => Promise<void>> {
   const locks = await app.locks();
-  const unsubscribe = await locks.onParkedTurn(({ owner }) => wake(app, owner));
+  const unsubscribe = await locks.onParkedTurn({
+    wake: ({ owner }) => wake(app, owner),
+    wakeAll: () => wakeAll(app, sweep),
+  });
   await locks.touch();
   for (const warning of await locks.check()) getTaskLogger('sedano.redis').warn(warning);
   return unsubscribe;
@@ -39,9 +51,9 @@ async function wake(app: Sedano, owner: string): Promise<boolean> {
   try {
     await app.client.request(async ({ workflow }) => {
       const handle = workflow.getHandle(place.id);
-      const { status, raw } = await handle.describe();
-      const ours = raw.workflowExecutionInfo?.firstRunId === place.firstRunId;
-      if (!ours || status.name !== 'RUNNING') throw new Gone();
+      const description = await handle.describe();
+      const isThere = description.status.name === 'RUNNING' && isOf(description, place);
+      if (!isThere) throw new Gone();
       await handle.signal('turn');
     });
     return true;
@@ -50,6 +62,71 @@ async function wake(app: Sedano, owner: string): Promise<boolean> {
     getTaskLogger('sedano.lock').warn({ err: error, call: place.id }, 'A call could not be woken');
     return true;
   }
+}
+
+/** A call is listed as parked a moment after it was. */
+const LISTED_AFTER_MS = 5_000;
+const LIST_TIMEOUT_MS = 50_000;
+const SIGNALS_AT_ONCE = 20;
+
+/** Signals all calls that are parked, those first that have waited longest: they queue again in their order. */
+async function wakeAll(app: Sedano, { queues, signal }: Sweep): Promise<void> {
+  const woken = new Set<string>();
+  for (const afterMs of [0, LISTED_AFTER_MS]) {
+    await delay(afterMs, undefined, { signal });
+    const parked = (await listParked(app, queues)).filter(({ runId }) => !woken.has(runId));
+    for (let start = 0; start < parked.length; start += SIGNALS_AT_ONCE) {
+      signal.throwIfAborted();
+      const some = parked.slice(start, start + SIGNALS_AT_ONCE);
+      await Promise.all(some.map(async ({ id, runId }) => await signalTurn(app, id, runId)));
+      for (const { runId } of some) woken.add(runId);
+    }
+  }
+  if (woken.size === 0) return;
+  getTaskLogger('sedano.lock').warn(
+    { calls: woken.size },
+    'Redis has lost the places of waiting calls; they queue again',
+  );
+}
+
+interface ParkedRun {
+  id: string;
+  runId: string;
+  sinceMs: number;
+}
+
+async function listParked(app: Sedano, queues: readonly string[]): Promise<ParkedRun[]> {
+  const { temporal } = app.client;
+  const names = queues.map((queue) => `'${queue.replaceAll("'", "''")}'`).join(', ');
+  const query = `ExecutionStatus = 'Running' AND TaskQueue IN (${names})`;
+  const parked: ParkedRun[] = [];
+  await temporal.withDeadline(Date.now() + LIST_TIMEOUT_MS, async () => {
+    for await (const { workflowId, runId, memo } of temporal.workflow.list({ query })) {
+      const { waiting, carry } = (memo?.['sedano'] ?? {}) as CallMemo;
+      const sinceMs = waiting?.sinceMs ?? carry?.sinceMs;
+      if (sinceMs !== undefined) parked.push({ id: workflowId, runId, sinceMs });
+    }
+  });
+  return parked.toSorted((a, b) => a.sinceMs - b.sinceMs);
+}
+
+async function signalTurn(app: Sedano, id: string, runId: string): Promise<void> {
+  try {
+    await app.client.request(({ workflow }) => workflow.getHandle(id, runId).signal('turn'));
+  } catch (error) {
+    // it has ended since
+    if (!(error instanceof WorkflowNotFoundError)) throw error;
+  }
+}
+
+/** Whether the run keeps its place under this run id: its own or the first of its chain, and after a reset either. */
+function isOf(
+  { runId, memo, raw }: WorkflowExecutionDescription,
+  { firstRunId }: ParkedPlace,
+): boolean {
+  const { carry } = (memo?.['sedano'] ?? {}) as CallMemo;
+  const first = raw.workflowExecutionInfo?.firstRunId;
+  return [first, runId, carry?.firstRunId].includes(firstRunId);
 }
 
 class Gone extends Error {}

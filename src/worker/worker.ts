@@ -79,7 +79,7 @@ export async function startWorker(
       ...queues.map((taskQueue) => Worker.create({ ...shared, workflowBundle, taskQueue })),
       ...mailWorkers(app, { connection, namespace, life }),
     ]);
-    const close = exclusive ? wakeParkedCalls(app) : async () => {};
+    const close = exclusive ? wakeParkedCalls(app, queues) : async () => {};
     return new WorkerOfApp({ app, workers, queues, connection, life, graceMs, close });
   } catch (error) {
     await connection.close();

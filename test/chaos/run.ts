@@ -1,0 +1,87 @@
+// The proof under faults:
+//   npm run chaos -- --minutes 10 --seed 1
+import { Command, Option } from 'commander';
+import { wholeNumber } from '../../src/commands/arguments.ts';
+import { Exit, EXIT } from '../../src/commands/exit.ts';
+import { print, printError, printJson } from '../../src/commands/output.ts';
+import { StopSignal } from '../../src/commands/stop-signal.ts';
+import { runChaos, type ChaosOutcome } from './orchestrator.ts';
+import { countFaults, faultsFound, tableOf } from './report.ts';
+
+interface Options {
+  minutes: number;
+  seed: number;
+  lease: number;
+  guard: 'on' | 'off';
+  inline: number;
+  workers: number;
+  only: string;
+  json?: boolean;
+}
+
+const program = new Command('npm run chaos --')
+  .description('takes one lock in many processes while they and their servers break')
+  .option('--minutes <number>', 'how long', Number, 10)
+  .option('--seed <number>', 'repeats the faults of a run', wholeNumber, newSeed())
+  .option('--lease <ms>', 'lease of the lock', wholeNumber, 1_500)
+  .addOption(new Option('--guard <on|off>', 'recovery guard').choices(['on', 'off']).default('on'))
+  .option('--inline <number>', 'processes that call inline', wholeNumber, 4)
+  .option('--workers <number>', 'processes that are workers', wholeNumber, 2)
+  .option('--only <text>', 'only faults whose name holds this', '')
+  .option('--json', 'print one JSON object at the end');
+
+process.exit(await main(program.parse().opts<Options>()));
+
+function newSeed(): number {
+  return 1 + Math.floor(Math.random() * 999_999);
+}
+
+async function main(options: Options): Promise<number> {
+  using stop = new StopSignal();
+  const { minutes, seed, lease, guard, inline, workers, only } = options;
+  const report = (line: string) => {
+    if (!options.json) print(`# ${line}`);
+  };
+  report(
+    `seed ${seed}, ${minutes} min, lease ${lease} ms, recovery guard ${guard}, ${inline} inline processes, ${workers} workers`,
+  );
+  try {
+    const outcome = await runChaos({
+      ms: minutes * 60_000,
+      seed,
+      leaseMs: lease,
+      recoveryGuard: guard === 'on',
+      inline,
+      workers,
+      only,
+      report,
+      signal: stop.signal,
+    });
+    return show(outcome, options);
+  } catch (error) {
+    if (error instanceof Exit) return error.code;
+    printError(error, { debug: true });
+    return EXIT.failed;
+  }
+}
+
+function show(outcome: ChaosOutcome, { seed, json }: Options): number {
+  const found = faultsFound(outcome);
+  if (json) {
+    const { faults, inline, verdict, ...rest } = outcome;
+    printJson({
+      seed,
+      faults: Object.fromEntries(countFaults(faults)),
+      inline: Object.fromEntries(inline),
+      overlaps: verdict.overlaps.length,
+      regressions: verdict.regressions.length,
+      longestGapMs: Number(verdict.longestGap.end - verdict.longestGap.begin) / 1e6,
+      ...rest,
+      found,
+    });
+  } else {
+    print(`\n${tableOf(outcome)}`);
+    for (const line of found) print(`FOUND: ${line}`);
+  }
+  return found.length > 0 ? EXIT.failed : EXIT.ok;
+}
