@@ -7,10 +7,13 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { BaseTask, Sedano } from 'sedano';
 import { TestSmtp } from './helpers/smtp.ts';
-import { Program, testApp, uniqueName, withWorker } from './helpers/harness.ts';
+import { latch, Program, testApp, uniqueName, withWorker } from './helpers/harness.ts';
+import { until } from './helpers/locks.ts';
 
 const APP = 'test/fixtures/crash-app.ts';
 const CLI = 'src/cli.ts';
+/** Far longer than Temporal's heartbeat time-out. */
+const HEARTBEAT_LOST_MS = 120_000;
 
 /** The crash app in processes that can be killed, and a client of it here. */
 async function crashApp(more: NodeJS.ProcessEnv = {}) {
@@ -48,8 +51,16 @@ describe('a worker that is killed', { concurrency: true }, () => {
     assert.equal(await result.get(), `attempt 2 in process ${second.process.pid}`);
   });
 
-  test('in an exclusive task: the retry of the same call waits for the lease and never answers "already running"', async () => {
+  test('in an exclusive task: the retry waits for whoever took the lock meanwhile, and never answers "already running" (row 2)', async () => {
     await using crash = await crashApp();
+    const [has, letGo] = [latch(), latch()];
+    const other = crash.app.task(
+      { name: 'other', exclusive: { lockId: 'exclusive', onBusy: 'wait' } },
+      async () => {
+        has.open();
+        await letGo.promise;
+      },
+    );
     const first = crash.worker();
     const id = await crash.app.client.temporal.workflow.start('exclusive', {
       workflowId: uniqueName('exclusive'),
@@ -57,7 +68,14 @@ describe('a worker that is killed', { concurrency: true }, () => {
     });
     await first.sees(/began exclusive attempt 1/);
     await first.kill('SIGKILL');
+    const between = other.run();
+    await has.promise;
     await using second = crash.worker();
+    const locks = await crash.app.locks();
+    const waits = async () => (await locks.inspect('exclusive'))?.waiters.count === 1;
+    await until('the retry waits', waits, HEARTBEAT_LOST_MS);
+    letGo.open();
+    await between;
     await second.sees(/began exclusive attempt \d/);
     await crash.go();
     const value = await crash.app.result<string>(id.workflowId).get();
@@ -137,16 +155,20 @@ test('a killed inline holder frees its lock within the lease', async () => {
   }
 });
 
-test('the first signal lets running calls finish, and the worker leaves with exit code 0', async () => {
+test('the first signal lets running calls finish and release their locks, and the worker leaves with exit code 0 (row 51)', async () => {
   await using crash = await crashApp();
   await using worker = crash.worker();
-  const result = await crash.app.sendTask<string>('plain', []);
-  await worker.sees(/began plain/);
+  const result = await crash.app.sendTask<string>('exclusive', []);
+  await worker.sees(/began exclusive/);
   worker.process.kill('SIGTERM');
   await worker.sees(/Stopping: running calls may finish/);
+  const locks = await crash.app.locks();
+  const held = await locks.inspect('exclusive');
   await crash.go();
   assert.match(await result.get(), /^attempt 1 in process/);
   assert.equal(await worker.exited, 0);
+  const { lastEnd } = (await locks.inspect('exclusive')) ?? {};
+  assert.deepEqual(lastEnd, { how: 'released', fence: held?.fence, who: '' });
 });
 
 test('the second signal leaves running calls to other workers at once, at no cost of a crash', async () => {

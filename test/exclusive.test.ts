@@ -109,7 +109,7 @@ test('after its end the next call runs', async () => {
   });
 });
 
-test('a task that calls itself inline is told that it runs', async () => {
+test('a task that calls itself inline is told that it runs (row 42)', async () => {
   const app = testApp();
   const nested = app.task(
     { name: 'nested', exclusive: { lockId: 'nested' } },
@@ -147,7 +147,7 @@ test('the lock is free between the tries of a call, and released when the task t
   });
 });
 
-test('a revoked call releases its lock before it is reported as ended', async () => {
+test('a revoked call releases its lock before it is reported as ended (row 48)', async () => {
   const app = testApp();
   const began = latch();
   const long = app.task({ name: 'long', exclusive: { lockId: 'long' } }, async (wait: boolean) => {
@@ -165,6 +165,7 @@ test('a revoked call releases its lock before it is reported as ended', async ()
     await result.revoke();
     await assert.rejects(result.get(), { name: 'TaskRevokedError' });
     assert.equal(await long.run(false), 'free');
+    assert.equal(await result.state(), 'REVOKED');
   });
 });
 

@@ -25,6 +25,7 @@ interface Moment {
 const RENEWALS_PER_LEASE = 3;
 const RETRY_RENEWAL_MS = 100;
 const DEADLINE = 'its lease ended before it could be renewed';
+const GONE = 'it is no longer ours in Redis';
 const RELEASE_TIMEOUT_MS = 2_000;
 const REVOCATIONS = { TAKEOVER: 'takeover', ASKED: 'asked', FORCED: 'forced' } as const;
 /** How long a body that has lost its lock may still take before it is left alone. */
@@ -81,6 +82,11 @@ export class Hold implements HeldLock {
       const value = await Promise.race([body(), this.#rejectAfterLoss(ended.signal)]);
       // a value computed without the lock must not pass for a result
       if (!this.isHeld()) throw this.#lossError();
+      // nor one with which the lock vanished after its last renewal: another may have been let in
+      if (!(await this.#giveBack())) {
+        this.#lose('gone', GONE);
+        throw this.#lossError();
+      }
       return value;
     } catch (error) {
       if (this.isHeld() || error instanceof LockLostError) throw error;
@@ -106,7 +112,12 @@ export class Hold implements HeldLock {
 
   /** Gives the lock back. Never rejects: where Redis is away, the lease ends by itself. */
   async release(): Promise<void> {
-    if (this.#released) return;
+    await this.#giveBack();
+  }
+
+  /** @returns false when Redis says that it was no longer ours */
+  async #giveBack(): Promise<boolean> {
+    if (this.#released) return true;
     this.#released = true;
     clearTimeout(this.#deadlineTimer);
     clearTimeout(this.#renewTimer);
@@ -115,12 +126,15 @@ export class Hold implements HeldLock {
     const { store, lockId, fence, onEnd } = this.#options;
     onEnd();
     try {
-      await withTimeout(store.run(releaseScript, lockId, [fence]), RELEASE_TIMEOUT_MS);
+      const reply = store.run(releaseScript, lockId, [fence]);
+      const [word] = await withTimeout(reply, RELEASE_TIMEOUT_MS);
+      return word !== 'GONE';
     } catch (error) {
       getTaskLogger('sedano.lock').warn(
         { err: error, lockId: this.lockId },
         `Lock '${this.lockId}' could not be released; it ends with its lease`,
       );
+      return true;
     }
   }
 
@@ -149,7 +163,7 @@ export class Hold implements HeldLock {
     try {
       const reply = store.run(renewScript, lockId, [fence, String(store.leaseMs), store.guard]);
       const [word, who] = await withTimeout(reply, everyMs);
-      if (word === 'GONE') return this.#lose('gone', 'it is no longer ours in Redis');
+      if (word === 'GONE') return this.#lose('gone', GONE);
       if (word === 'TAKEOVER' || word === 'ASKED' || word === 'FORCED') {
         return this.revoke(REVOCATIONS[word], who ?? '');
       }

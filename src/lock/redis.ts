@@ -57,7 +57,7 @@ export function connectRedis(
   const redis = new Redis(address.url, {
     maxRetriesPerRequest: null,
     connectTimeout: 5_000,
-    retryStrategy: (times) => Math.min(times * 100, RECONNECT_MAX_MS),
+    retryStrategy: (times) => Math.min(times * 50, RECONNECT_MAX_MS),
     autoResubscribe,
     socketTimeout: silenceMs,
     // the primary has become a replica: the name may lead to another one now

@@ -20,7 +20,7 @@ export function chaosApp({ name, leaseMs, recoveryGuard }: AppSettings): Sedano 
 }
 
 /** One in so many sections outlasts a lease, or nearly. */
-const LONG_ONE_IN = 10;
+const LONG_ONE_IN = 5;
 
 /**
  * The task. It notes what it believes of its lock, but goes on when it is lost, and writes to the ledger at its end: what
@@ -43,9 +43,11 @@ export function sectionTask(
       const ms = isLong ? world.leaseMs * random.between(0.5, 2) : random.between(5, 150);
       const until = performance.now() + ms;
       while (performance.now() < until) {
-        journal.observe(section, lock);
+        if (!journal.observe(section, lock)) break;
         await delay(4);
       }
+      // goes on as if nothing had happened
+      if (!lock.isHeld()) await delay(world.leaseMs * random.between(0.5, 2));
       const isTaken = await ledger.write(lock.fence);
       journal.write({ what: isTaken ? 'written' : 'rejected', section, fence: lock.fence });
       journal.observe(section, lock);

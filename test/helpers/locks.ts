@@ -90,10 +90,14 @@ export async function heldAtLast(locks: Locks, owner: string, withinMs = 10_000)
 }
 
 /** Looks every 10 ms until it is so. */
-export async function until(what: string, isSo: () => Promise<unknown>): Promise<void> {
-  const deadline = performance.now() + 10_000;
+export async function until(
+  what: string,
+  isSo: () => Promise<unknown>,
+  withinMs = 10_000,
+): Promise<void> {
+  const deadline = performance.now() + withinMs;
   while (!(await isSo())) {
-    assert.ok(performance.now() < deadline, `${what}: not within 10 s`);
+    assert.ok(performance.now() < deadline, `${what}: not within ${withinMs / 1_000} s`);
     await delay(10);
   }
 }
@@ -101,8 +105,7 @@ export async function until(what: string, isSo: () => Promise<unknown>): Promise
 const LOSS_TIMEOUT_MS = 10_000;
 
 /** Resolves with the reason when the hold is lost. */
-export function lost(hold: Hold): Promise<LockLostError> {
-  const { signal } = hold;
+export function lost({ signal }: Pick<Hold, 'signal'>): Promise<LockLostError> {
   return new Promise((resolve, reject) => {
     const tell = () => resolve(signal.reason as LockLostError);
     if (signal.aborted) return tell();
@@ -120,6 +123,19 @@ export async function untilWaiting(locks: Locks, count: number, lockId = 'L'): P
     if (state?.waiters.count === count) return;
     assert.ok(performance.now() < deadline, `expected ${count}, got ${state?.waiters.count}`);
     await delay(10);
+  }
+}
+
+/** Resolves when the lease was begun anew that many times. */
+export async function untilRenewed(redis: Redis, app: string, times: number): Promise<void> {
+  const [holder = ''] = placeOf(app).keys;
+  let leftMs = await redis.pttl(holder);
+  for (let renewals = 0; renewals < times;) {
+    await delay(20);
+    const nowMs = await redis.pttl(holder);
+    assert.ok(nowMs > 0, 'the lock is free');
+    if (nowMs > leftMs) renewals++;
+    leftMs = nowMs;
   }
 }
 
