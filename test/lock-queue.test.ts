@@ -453,6 +453,26 @@ test('a parked call that does not come is passed over after 5 s, and keeps its t
   await (await held(a.locks, 'fourth', { queue: 'process' })).release();
 });
 
+test('where one parked call has not come, nobody waits for the others until one comes', async () => {
+  using a = openLocks({ leaseMs: 30_000 });
+  using redis = openRedis();
+  await using hears = await hearing(a.locks, async () => true);
+  const hold = await held(a.locks, 'holder');
+  for (const owner of ['wf:ns:1:run', 'wf:ns:2:run', 'wf:ns:3:run']) await park(a.locks, owner);
+  await hold.release();
+  const [, , , waiters = ''] = placeOf(a.app).keys;
+  await redis.hset(waiters, '!turn', `${Date.now() - 5_001} ${Date.now()} wf:ns:1:run`);
+  await pass(a.locks, 'first');
+  await pass(a.locks, 'second');
+  const third = await held(a.locks, 'third');
+  await park(a.locks, 'wf:ns:2:run');
+  hears.heard.length = 0;
+  await third.release();
+  assert.equal((await a.locks.acquire(request('fourth'))).kind, 'queued');
+  await until('woken', async () => hears.heard.includes('wf:ns:2:run'));
+  await (await held(a.locks, 'wf:ns:2:run', { queue: 'parked' })).release();
+});
+
 test('without a worker nobody waits for a parked call; the first worker that comes wakes it', async () => {
   using a = openLocks({ leaseMs: 30_000 });
   const hold = await held(a.locks, 'holder');

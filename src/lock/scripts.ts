@@ -32,7 +32,8 @@ export const SIGNAL_AGAIN_MS = 2_000;
  * KEYS[2] = fence counter
  * KEYS[3] = queue, a sorted set of owners by ticket
  * KEYS[4] = waiters, a hash: owner → `<deadline> <kind> <passed over: 0 or 1> <inbox>`; and `!turn` → whose turn it
- *           is while the lock is free, `<given at> <signalled at> <owner>`
+ *           is while the lock is free, `<given at> <signalled at> <owner>`; and `!away` → when a parked call had not
+ *           come in its turn
  * KEYS[5] = how the last hold ended, kept a day: `<released|revoked|forced> <fence> <nonce> <who>`
  * KEYS[6] = epoch, a hash for all locks of the app: rid run id of the server, at when it was first seen, max longest
  *           lease, mustered run id of the server in which the parked calls have their places, mustering until when,
@@ -86,8 +87,9 @@ local function tail()
   return text(math.max((tonumber(last[2]) or 0) + 1, us))
 end
 
--- whoever asks again keeps its ticket
+-- whoever asks again keeps its ticket; where one parked call comes, others may
 local function enqueue(owner, kind, inbox, ttl)
+  if kind == 'parked' then redis.call('HDEL', W, '!away') end
   if not redis.call('ZSCORE', Q, owner) then redis.call('ZADD', Q, tail(), owner) end
   write_waiter(owner, {deadline = ms + ttl, kind = kind, passed = false, inbox = inbox})
 end
@@ -125,9 +127,11 @@ end
 -- Whose turn it is, now that the lock is free; tells it, unless it is the one that asks. The dead are dropped. A
 -- process that was told and has not come goes to the tail. A workflow is never demoted: it may only be without a
 -- worker. But the lock must not lie idle for it: where no worker hears of its turn, or it has not come within 5 s,
--- others pass it over, and it keeps its ticket: it comes first again when it asks, or a worker begins to hear.
+-- others pass it over, and it keeps its ticket: it comes first again when it asks, or a worker begins to hear. Where
+-- one has not come, the others are not waited for either, until one asks or a worker begins to hear, for 30 s.
 local function next_turn(asking)
   local last, given = turn()
+  local away = ms - (tonumber(redis.call('HGET', W, '!away')) or 0) < 30000
   local passed, first_passed = 0, nil
   for _ = 0, redis.call('ZCARD', Q) do
     local owner = redis.call('ZRANGE', Q, passed, passed)[1]
@@ -139,8 +143,12 @@ local function next_turn(asking)
     elseif owner == last and entry.kind == 'process' and ms - given >= CLAIM then
       last = nil
       redis.call('ZADD', Q, tail(), owner)
-    elseif entry.passed or (owner == last and entry.kind == 'parked' and ms - given >= PASS_OVER) then
-      if not entry.passed then pass_over(owner, entry) end
+    elseif entry.kind == 'parked' and owner == last and ms - given >= PASS_OVER and not entry.passed then
+      away = true
+      redis.call('HSET', W, '!away', text(ms))
+      pass_over(owner, entry)
+      passed, first_passed = passed + 1, first_passed or owner
+    elseif entry.passed or (entry.kind == 'parked' and away) then
       passed, first_passed = passed + 1, first_passed or owner
     elseif owner == last then
       return owner
@@ -153,9 +161,12 @@ local function next_turn(asking)
       return owner
     end
   end
-  -- nobody waits but those: the first worker that comes signals it, and who asks need not wait for it
+  -- nobody waits but those: whichever worker hears it signals it, and who asks need not wait for it
   if first_passed and not asking then
-    if first_passed ~= last then give_turn(first_passed, 0) end
+    if first_passed ~= last then
+      give_turn(first_passed, 0)
+      tell('parked', 'go', lock, first_passed)
+    end
     return first_passed
   end
   redis.call('HDEL', W, '!turn')
@@ -396,6 +407,7 @@ return reply('OK')
 export const claimScript = script<[leaseMs: string, guard: string, begins: string]>(`
 if redis.call('ZCARD', Q) == 0 then redis.call('ZREM', PARKED, lock) end
 if ARGV[5] == '1' then
+  redis.call('HDEL', W, '!away')
   for _, owner in ipairs(redis.call('ZRANGE', Q, 0, 999)) do
     local entry = waiter(owner)
     if entry and entry.passed then

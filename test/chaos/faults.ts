@@ -145,7 +145,7 @@ export const SERVER_FAULTS: readonly ServerFault[] = [
   {
     name: 'Redis stopped',
     server: 'redis',
-    weight: 2,
+    weight: 1.2,
     strike: async (world) => {
       world.redis.freeze();
       await delay(aroundLease(world));
@@ -155,7 +155,7 @@ export const SERVER_FAULTS: readonly ServerFault[] = [
   {
     name: 'Redis paused',
     server: 'redis',
-    weight: 2,
+    weight: 1.2,
     strike: async (world) => {
       const ms = Math.round(aroundLease(world));
       await world.admin.call('CLIENT', 'PAUSE', String(ms), 'ALL');
