@@ -7,7 +7,7 @@ import type { Redis } from 'ioredis';
 import { currentTask, Sedano } from 'sedano';
 import type { Hold } from '../src/lock/hold.ts';
 import type { Locks } from '../src/lock/lock.ts';
-import { acquireScript, releaseScript } from '../src/lock/scripts.ts';
+import { acquireScript, forceScript, releaseScript } from '../src/lock/scripts.ts';
 import {
   held,
   heldAtLast,
@@ -50,6 +50,15 @@ test('a copy of a request that comes after its hold has ended takes nothing (row
   await releaseScript(redis, place, [fence]);
   assert.equal((await ask())[0], 'LATE');
   await (await held(a.locks, 'b')).release();
+});
+
+test('a hold that was ended by force is not given back as if it had been held (row 75)', async () => {
+  using a = openLocks();
+  using redis = openRedis();
+  const place = placeOf(a.app);
+  const { fence } = await held(a.locks, 'a');
+  assert.equal((await forceScript(redis, place, [fence, 'paolo', '1']))[0], 'OK');
+  assert.equal((await releaseScript(redis, place, [fence]))[0], 'GONE');
 });
 
 /** Breaks the connection when the reply to the next script is under way. */
@@ -586,6 +595,9 @@ test('a Redis that has become a replica grants nothing and keeps nobody in (row 
   const hold = await held(a.locks, 'a');
   await redis.replicaof('127.0.0.1', '1');
   assert.equal((await lost(hold)).reason, 'deadline');
+  // the holder knows a moment before its lease ends
+  const [holder = ''] = placeOf(a.app).keys;
+  await until('its lease is over', async () => (await redis.pttl(holder)) < 0);
   await assert.rejects(a.locks.acquire(request('b')), {
     name: 'LockUnavailableError',
     message: /^lock 'L': Redis at 127\.0\.0\.1:\d+ cannot be used: READONLY /,

@@ -336,7 +336,8 @@ return reply('OK')
  * Gives the lock back, and tells the next waiter.
  *
  * ARGV = fence
- * Returns OK, also when an earlier copy of this call did it and its reply was lost; GONE when it was no longer held
+ * Returns OK, also when an earlier copy of this call did it and its reply was lost; GONE when it was no longer held, or
+ *         somebody has ended it
  */
 export const releaseScript = script<[fence: string]>(`
 local fence = ARGV[3]
@@ -346,7 +347,7 @@ if held[1] == fence then
   return reply('OK')
 end
 local word, last_fence = ended()
-if last_fence == fence then return reply('OK') end
+if last_fence == fence and word ~= 'forced' then return reply('OK') end
 return reply('GONE')
 `);
 

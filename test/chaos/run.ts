@@ -19,6 +19,9 @@ interface Options {
   json?: boolean;
 }
 
+// what breaks is told in the table
+process.env['SEDANO_LOG_LEVEL'] ??= 'silent';
+
 const program = new Command('npm run chaos --')
   .description('takes one lock in many processes while they and their servers break')
   .option('--minutes <number>', 'how long', Number, 10)
