@@ -120,11 +120,27 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'release latch in Redis',
     file: SCRIPTS,
-    from: `if last_fence == fence then return reply('OK') end
+    from: `if last_fence == fence and word ~= 'forced' then return reply('OK') end
 return reply('GONE')`,
     to: `return reply('GONE')`,
     testFile: LOCK_TEST,
     test: 'scripts bear being sent twice, and their loss from the cache (row 25)',
+  },
+  {
+    name: 'end by force in Redis',
+    file: SCRIPTS,
+    from: "last_fence == fence and word ~= 'forced'",
+    to: 'last_fence == fence',
+    testFile: FAULTS_TEST,
+    test: 'a hold that was ended by force is not given back as if it had been held (row 75)',
+  },
+  {
+    name: 'call to queue again',
+    file: 'src/lock/parked.ts',
+    from: 'await this.#calls.wakeAll();',
+    to: '',
+    testFile: QUEUE_TEST,
+    test: 'where Redis has lost the places of parked calls, one worker wakes them all',
   },
   {
     name: 'answer to a release',
