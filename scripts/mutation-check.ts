@@ -4,33 +4,24 @@ import { cp, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { Exit, EXIT } from '../src/commands/exit.ts';
-import { StopSignal } from '../src/commands/stop-signal.ts';
+import { EXIT } from '../src/commands/exit.ts';
 import { startServers } from '../src/embedded/index.ts';
 import { SedanoError } from '../src/errors.ts';
 import { MUTATIONS, type Mutation } from './mutations/table.ts';
+import { runScript } from './script.ts';
 import { TestRunner } from './mutations/test-runner.ts';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const LEFT_OUT = ['.git', '.sedano', 'dist', 'node_modules'];
 
-process.exit(await main());
-
-async function main(): Promise<number> {
-  using stop = new StopSignal();
+await runScript(async (signal) => {
   const folder = await mkdtemp(join(tmpdir(), 'sedano-mutations-'));
   try {
-    return await check(folder, stop.signal);
-  } catch (error) {
-    if (error instanceof Exit) return error.code;
-    const hint = error instanceof SedanoError ? error.hint : undefined;
-    console.error(`Error: ${error instanceof Error ? error.message : String(error)}`);
-    if (hint !== undefined) console.error(`Hint: ${hint}`);
-    return EXIT.failed;
+    return await check(folder, signal);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
-}
+});
 
 async function check(folder: string, signal: AbortSignal): Promise<number> {
   const copy = join(folder, 'copy');

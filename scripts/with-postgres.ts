@@ -3,34 +3,21 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { constants } from 'node:os';
-import { Exit, EXIT } from '../src/commands/exit.ts';
-import { StopSignal } from '../src/commands/stop-signal.ts';
+import { EXIT } from '../src/commands/exit.ts';
 import { identify } from '../src/embedded/process-identity.ts';
 import { endProcess } from '../src/embedded/server-process.ts';
-import { SedanoError } from '../src/errors.ts';
 import { findPostgres } from './postgres/program.ts';
 import { startPostgres } from './postgres/server.ts';
+import { runScript } from './script.ts';
 
 const COMMAND_GRACE_MS = 10_000;
 
-process.exit(await main(process.argv.slice(2)));
-
-async function main(command: string[]): Promise<number> {
-  if (command.length === 0) {
-    console.error('Usage: node --import=tsx scripts/with-postgres.ts COMMAND [ARGUMENT…]');
-    return EXIT.usage;
-  }
-  using stop = new StopSignal();
-  try {
-    return await runWithPostgres(command, stop.signal);
-  } catch (error) {
-    if (error instanceof Exit) return error.code;
-    const hint = error instanceof SedanoError ? error.hint : undefined;
-    console.error(`Error: ${error instanceof Error ? error.message : String(error)}`);
-    if (hint !== undefined) console.error(`Hint: ${hint}`);
-    return EXIT.failed;
-  }
-}
+const command = process.argv.slice(2);
+await runScript(async (signal) => {
+  if (command.length > 0) return await runWithPostgres(command, signal);
+  console.error('Usage: node --import=tsx scripts/with-postgres.ts COMMAND [ARGUMENT…]');
+  return EXIT.usage;
+});
 
 async function runWithPostgres(command: string[], signal: AbortSignal): Promise<number> {
   const report = (line: string) => console.log(`# ${line}`);

@@ -399,7 +399,7 @@ test('countdown and eta hold a call back; wrong options are named', async () => 
   });
 });
 
-const WAITERS = Number(process.env['WAITERS'] ?? 300);
+const WAITERS = Number(process.env['WAITERS'] ?? 1_000);
 const SLOTS = 10;
 const SAMPLES = 100;
 

@@ -1,10 +1,10 @@
 // The proof under faults:
 //   npm run chaos -- --minutes 10 --seed 1
-import { Command, Option } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { wholeNumber } from '../../src/commands/arguments.ts';
-import { Exit, EXIT } from '../../src/commands/exit.ts';
-import { print, printError, printJson } from '../../src/commands/output.ts';
-import { StopSignal } from '../../src/commands/stop-signal.ts';
+import { EXIT } from '../../src/commands/exit.ts';
+import { print, printJson } from '../../src/commands/output.ts';
+import { runScript } from '../../scripts/script.ts';
 import { runChaos, type ChaosOutcome } from './orchestrator.ts';
 import { countFaults, faultsFound, tableOf } from './report.ts';
 
@@ -24,7 +24,7 @@ process.env['SEDANO_LOG_LEVEL'] ??= 'silent';
 
 const program = new Command('npm run chaos --')
   .description('takes one lock in many processes while they and their servers break')
-  .option('--minutes <number>', 'how long', Number, 10)
+  .option('--minutes <number>', 'how long', minutesOf, 10)
   .option('--seed <number>', 'repeats the faults of a run', wholeNumber, newSeed())
   .option('--lease <ms>', 'lease of the lock', wholeNumber, 1_500)
   .addOption(new Option('--guard <on|off>', 'recovery guard').choices(['on', 'off']).default('on'))
@@ -33,14 +33,20 @@ const program = new Command('npm run chaos --')
   .option('--only <text>', 'only faults whose name holds this', '')
   .option('--json', 'print one JSON object at the end');
 
-process.exit(await main(program.parse().opts<Options>()));
+const options = program.parse().opts<Options>();
+await runScript((signal) => run(options, signal));
+
+function minutesOf(text: string): number {
+  const minutes = Number(text);
+  if (minutes > 0 && minutes <= 24 * 60) return minutes;
+  throw new InvalidArgumentError('Expected a number above 0, at most 1440.');
+}
 
 function newSeed(): number {
   return 1 + Math.floor(Math.random() * 999_999);
 }
 
-async function main(options: Options): Promise<number> {
-  using stop = new StopSignal();
+async function run(options: Options, signal: AbortSignal): Promise<number> {
   const { minutes, seed, lease, guard, inline, workers, only } = options;
   const report = (line: string) => {
     if (!options.json) print(`# ${line}`);
@@ -48,24 +54,18 @@ async function main(options: Options): Promise<number> {
   report(
     `seed ${seed}, ${minutes} min, lease ${lease} ms, recovery guard ${guard}, ${inline} inline processes, ${workers} workers`,
   );
-  try {
-    const outcome = await runChaos({
-      ms: minutes * 60_000,
-      seed,
-      leaseMs: lease,
-      recoveryGuard: guard === 'on',
-      inline,
-      workers,
-      only,
-      report,
-      signal: stop.signal,
-    });
-    return show(outcome, options);
-  } catch (error) {
-    if (error instanceof Exit) return error.code;
-    printError(error, { debug: true });
-    return EXIT.failed;
-  }
+  const outcome = await runChaos({
+    ms: minutes * 60_000,
+    seed,
+    leaseMs: lease,
+    recoveryGuard: guard === 'on',
+    inline,
+    workers,
+    only,
+    report,
+    signal,
+  });
+  return show(outcome, options);
 }
 
 function show(outcome: ChaosOutcome, { seed, json }: Options): number {
