@@ -67,6 +67,33 @@ function readBusy({ onBusy, maxWait }: BusyOptions, where: string): CarriedOptio
   };
 }
 
+/**
+ * Options of a lock that would be for nothing are a mistake.
+ *
+ * @throws {ConfigError} when the task has no lock, or the call does not wait for it.
+ */
+export function assertBusyOptionsFit(
+  { onBusy, maxWaitMs }: CarriedOptions,
+  exclusive: { onBusy: OnBusy } | undefined,
+  where: string,
+): void {
+  if (!exclusive) {
+    const given = onBusy === undefined ? maxWaitMs !== undefined && 'maxWait' : 'onBusy';
+    if (!given) return;
+    throw new ConfigError(`${where}: ${given}: expected none for a task that is not exclusive`, {
+      hint: 'Give the task exclusive: { lockId } first.',
+    });
+  }
+  const does = onBusy ?? exclusive.onBusy;
+  if (maxWaitMs === undefined || does === 'wait' || does === 'replace') return;
+  throw new ConfigError(
+    `${where}: maxWait: expected none for a call that does not wait, got onBusy '${does}'`,
+    {
+      hint: "With onBusy 'wait' or 'replace' it waits.",
+    },
+  );
+}
+
 function delayOf(
   { countdown, eta }: Pick<CallOptions, 'countdown' | 'eta'>,
   where: string,

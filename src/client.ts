@@ -12,7 +12,12 @@ import type { Sedano } from './app.ts';
 import { AsyncResult } from './async-result.ts';
 import { temporalTarget, type TemporalTarget } from './config.ts';
 import { ConfigError, SedanoError, TemporalUnavailableError } from './errors.ts';
-import { readCallOptions, type CallOptions, type CarriedOptions } from './call-options.ts';
+import {
+  assertBusyOptionsFit,
+  readCallOptions,
+  type CallOptions,
+  type CarriedOptions,
+} from './call-options.ts';
 import { alreadyRunning, type OnBusy } from './exclusive.ts';
 import { toJsonArguments } from './json.ts';
 import { getTaskLogger } from './logger.ts';
@@ -57,6 +62,9 @@ export class TaskClient {
     const read = readCallOptions(options, `task '${name}'`);
     const json = toJsonArguments(args, `task '${name}'`);
     const registration = this.#app.registered(name);
+    if (registration) {
+      assertBusyOptionsFit(read.carried, registration.exclusive, `task '${name}'`);
+    }
     const gate = gateOf(this.#app, registration, { args: json, ...read });
     const start = {
       taskQueue: registration?.task.queue ?? this.#app.options.queue,

@@ -1,7 +1,7 @@
 import { hostname } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { v7 as uuid } from 'uuid';
-import { readApplyOptions, type ApplyOptions } from './call-options.ts';
+import { assertBusyOptionsFit, readApplyOptions, type ApplyOptions } from './call-options.ts';
 import { enterTask, holdsLock, type CurrentTask, type RetryOptions } from './current-task.ts';
 import { AlreadyRunningError, ConfigError, SedanoError, SelfDeadlockError } from './errors.ts';
 import { alreadyRunning } from './exclusive.ts';
@@ -31,6 +31,7 @@ export async function runInline(
 ): Promise<unknown> {
   const { name, exclusive } = registration;
   const read = readApplyOptions(options, `task '${name}': apply()`);
+  assertBusyOptionsFit(read, exclusive, `task '${name}': apply()`);
   const id = `${INLINE_PREFIX}${name}/${uuid()}`;
   if (!exclusive) return await runBody(registration, new InlineCall(id, registration, args));
 

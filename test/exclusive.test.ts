@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import { BaseTask, currentTask, exclusiveTask, Sedano, type AsyncResult } from 'sedano';
 import { startWorker } from 'sedano/worker';
+import { withTimeout } from '../src/timeout.ts';
 import { latch, testApp, uniqueName, withWorker } from './helpers/harness.ts';
+import { openRedis, until } from './helpers/locks.ts';
 import { PrivateRedis } from './helpers/private-redis.ts';
 import { createSchedule, startWorkflow } from './helpers/temporal-cli.ts';
 
@@ -191,6 +194,45 @@ test('with Redis away an exclusive task never runs: inline fails and names Redis
     assert.equal(await result.get(), 1);
   });
 });
+
+/** Resolves when a worker of the app hears of the turns of parked calls. */
+async function untilWorkerHears(app: Sedano, redisUrl: string): Promise<void> {
+  using redis = openRedis(redisUrl);
+  const channel = `{sedano:${app.name}}:inbox:parked`;
+  await until('a worker hears', async () => {
+    const channels = (await redis.pubsub('CHANNELS', channel)) as string[];
+    return channels.length > 0;
+  });
+}
+
+test('a worker that starts without Redis hears of parked calls once Redis is there (row 31)', async () => {
+  await using redis = await PrivateRedis.start();
+  await redis.kill();
+  await using app = testApp({ redis: redis.url });
+  app.task({ name: 'guarded', exclusive: { lockId: 'guarded' } }, async () => null);
+  await using _worker = await startWorker(app, { grace: '1s' });
+  // it has asked in vain
+  await delay(6_000);
+  await redis.restart();
+  await untilWorkerHears(app, redis.url);
+});
+
+for (const [how, away] of [
+  ['hangs', (redis: PrivateRedis) => redis.freeze()],
+  ['is gone', (redis: PrivateRedis) => redis.kill()],
+] as const) {
+  test(`a worker stops while Redis ${how} (row 31)`, async () => {
+    await using redis = await PrivateRedis.start();
+    await using app = testApp({ redis: redis.url });
+    app.task({ name: 'guarded', exclusive: { lockId: 'guarded' } }, async () => null);
+    const worker = await startWorker(app, { grace: '1s' });
+    await untilWorkerHears(app, redis.url);
+    await away(redis);
+    // its next look at Redis is under way
+    await delay(6_000);
+    await withTimeout(worker.stop(), 20_000);
+  });
+}
 
 test('two apps with the same lock id do not meet', async () => {
   const lockId = uniqueName('shared');

@@ -219,7 +219,7 @@ const stalls: Stall[] = [
     stall: async (server: PrivateRedis) => {
       using redis = openRedis(server.url);
       await redis.ping();
-      redis.call('DEBUG', 'SLEEP', String((2 * LEASE_MS) / 1_000)).catch(() => {});
+      redis.call('DEBUG', 'SLEEP', String((4 * LEASE_MS) / 1_000)).catch(() => {});
       await delay(100);
       return () => {};
     },

@@ -123,7 +123,8 @@ test('1,000 waiters in 4 processes ask Redis next to nothing, and all run in ord
   const [before, sinceIdle] = [await scripts(redis), performance.now()];
   await delay(6_000);
   const perSecond = ((await scripts(redis)) - before) / ((performance.now() - sinceIdle) / 1_000);
-  assert.ok(perSecond / 4 <= 5, `${perSecond} scripts/s`);
+  // one in 5 s for each process: what asked once a second would show
+  assert.ok(perSecond / 4 <= 0.5, `${perSecond} scripts/s of 4 processes`);
 
   const since = performance.now();
   await hold.release();

@@ -198,8 +198,9 @@ for (const account of accounts) {
     });
 
     test('a holder that is asked for its lock is told, and the lock is free when it stops', async () => {
-      using a = open({ leaseMs: 30_000 });
-      using b = open({ app: a.app, leaseMs: 30_000 });
+      using a = open({ leaseMs: 60_000 });
+      using b = open({ app: a.app, leaseMs: 60_000 });
+      // its next renewal would come too late to tell it
       const hold = await held(a.locks, 'a');
       await untilListening(a.app, adminUrl);
       assert.equal(await b.locks.release('L', { who: 'paolo', fence: '1' }), false);
@@ -218,8 +219,9 @@ for (const account of accounts) {
     });
 
     test('a hold can be ended at once, with its fence only (row 75)', async () => {
-      using a = open({ leaseMs: 30_000 });
-      using b = open({ app: a.app, leaseMs: 30_000 });
+      using a = open({ leaseMs: 60_000 });
+      using b = open({ app: a.app, leaseMs: 60_000 });
+      // its next renewal would come too late to tell it
       const hold = await held(a.locks, 'a');
       await untilListening(a.app, adminUrl);
       await assert.rejects(b.locks.release('L', { who: 'paolo', now: true }), {

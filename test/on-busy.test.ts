@@ -375,6 +375,26 @@ test('a chosen id: a second call gives the first one; not for a call whose id is
   });
 });
 
+test('options of a lock that would be for nothing are refused', async () => {
+  const app = testApp();
+  const plain = app.task({ name: 'plain' }, async () => null);
+  const alone = app.task({ name: 'alone', exclusive: { lockId: 'alone' } }, async () => null);
+  await using _app = app;
+  const noLock = {
+    name: 'ConfigError',
+    message: "task 'plain': onBusy: expected none for a task that is not exclusive",
+  };
+  await assert.rejects(plain.applyAsync([], { onBusy: 'wait' }), noLock);
+  await assert.rejects(plain.apply([], { maxWait: '3s' }), {
+    message: "task 'plain': apply(): maxWait: expected none for a task that is not exclusive",
+  });
+  await assert.rejects(alone.applyAsync([], { maxWait: '3s' }), {
+    name: 'ConfigError',
+    message:
+      "task 'alone': maxWait: expected none for a call that does not wait, got onBusy 'message'",
+  });
+});
+
 test('countdown and eta hold a call back; wrong options are named', async () => {
   const app = testApp();
   const when = app.task({ name: 'when' }, async () => Date.now());

@@ -60,10 +60,12 @@ function printServers({ temporal, redis }: Servers): void {
 function printGuard(app: Sedano | undefined): void {
   const options = app?.options ?? { redis: undefined, leaseMs: 0, recoveryGuard: undefined };
   const { recoveryGuard } = lockSettings(options);
+  // a watched app is not read here, and may change
+  const unless = app ? '' : ' unless the app says otherwise';
   print(
     recoveryGuard
-      ? 'Guard      on: after a loss of data Redis lets nobody in for one lease'
-      : 'Guard      off: a Redis that loses its data may let a second holder in',
+      ? `Guard      on${unless}: after a loss of data Redis lets nobody in for one lease`
+      : `Guard      off${unless}: a Redis that loses its data may let a second holder in`,
   );
 }
 

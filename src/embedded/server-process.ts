@@ -114,21 +114,33 @@ export async function retryLostPort<Started>(start: () => Promise<Started>): Pro
     try {
       return await start();
     } catch (error) {
-      if (attempt === ATTEMPTS || !/address already in use/i.test(messageOf(error))) throw error;
+      if (attempt === ATTEMPTS || !lostPort(error)) throw error;
     }
   }
 }
+
+function lostPort(error: unknown): boolean {
+  return error instanceof LostPortError || PORT_TAKEN.test(messageOf(error));
+}
+
+/** A server ended because somebody else had its port. */
+class LostPortError extends SedanoError {}
+
+// Temporal 1.31 does not always say so: without its listener it panics there
+const PORT_TAKEN = /address already in use|frontend\.NewHTTPAPIServer\(/i;
 
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
 function endedError({ name, log }: ServerCommand): SedanoError {
-  return new SedanoError(`${name} ended while it was starting${lastLines(log)}`);
+  const text = readFileSync(log, 'utf8');
+  const message = `${name} ended while it was starting${lastLines(log, text)}`;
+  return PORT_TAKEN.test(text) ? new LostPortError(message) : new SedanoError(message);
 }
 
-function lastLines(log: string): string {
-  const lines = readFileSync(log, 'utf8').trimEnd().split('\n').slice(-LOG_LINES);
+function lastLines(log: string, text = readFileSync(log, 'utf8')): string {
+  const lines = text.trimEnd().split('\n').slice(-LOG_LINES);
   return `; the last lines of ${log}:\n${lines.map((line) => `  ${line}`).join('\n')}`;
 }
 

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { getTaskLogger } from '../logger.ts';
+import { withTimeout } from '../timeout.ts';
 import type { Inbox, InboxMessage } from './inbox.ts';
 import { claimScript, leaveScript, musterScript, SIGNAL_AGAIN_MS } from './scripts.ts';
 import { ALL_LOCKS, type LockStore } from './store.ts';
@@ -21,6 +22,8 @@ export interface ParkedCalls {
 
 const CLAIM_AGAIN_MS = 1_000;
 const LOOKS_MAX = 1_000;
+const CLOSE_TIMEOUT_MS = 1_000;
+const MUSTER_TIMEOUT_MS = 5_000;
 /** How soon it is noticed that Redis was emptied. */
 const MUSTER_EVERY_MS = 5_000;
 
@@ -66,8 +69,8 @@ export class ParkedTurns {
     for (const timer of this.#looks.values()) clearTimeout(timer);
     this.#looks.clear();
     clearInterval(this.#musters);
-    await this.#mustering;
-    await this.#inbox.shut('parked');
+    // a Redis that is away would answer when it is back
+    await withTimeout(this.#inbox.shut('parked'), CLOSE_TIMEOUT_MS).catch(() => {});
   }
 
   #hear([word, lockId]: InboxMessage): void {
@@ -93,10 +96,17 @@ export class ParkedTurns {
 
   async #musterOnce(): Promise<void> {
     const sweep = randomUUID();
-    const [word] = await this.#store.run(musterScript, ALL_LOCKS, [sweep, '0']);
+    const [word] = await this.#runMuster(sweep, '0');
     if (word !== 'CALL') return;
     await this.#calls.wakeAll();
-    await this.#store.run(musterScript, ALL_LOCKS, [sweep, '1']);
+    await this.#runMuster(sweep, '1');
+  }
+
+  async #runMuster(sweep: string, done: '0' | '1'): Promise<string[]> {
+    return await withTimeout(
+      this.#store.run(musterScript, ALL_LOCKS, [sweep, done]),
+      MUSTER_TIMEOUT_MS,
+    );
   }
 
   async #look(lockId: string, begins = false): Promise<void> {

@@ -12,18 +12,34 @@ import { readParkedOwner, type CallMemo, type ParkedPlace } from '../parking.ts'
  */
 export function wakeParkedCalls(app: Sedano, queues: readonly string[]): () => Promise<void> {
   const closing = new AbortController();
-  const subscribed = subscribe(app, { queues, signal: closing.signal }).catch((error: unknown) => {
-    getTaskLogger('sedano.lock').warn(
-      { err: error },
-      'Calls that wait for a lock are not woken by this worker; they ask again by themselves',
-    );
-    return async () => {};
+  const sweep = { queues, signal: closing.signal };
+  let unsubscribe = async () => {};
+  void subscribeAtLast(app, sweep).then(async (end) => {
+    if (closing.signal.aborted) await end();
+    else unsubscribe = end;
   });
   return async () => {
     closing.abort(new Error('the worker stops'));
-    const unsubscribe = await subscribed;
     await unsubscribe();
   };
+}
+
+const SUBSCRIBE_AGAIN_MS = 2_000;
+
+/** Tries until Redis is there, or the worker stops. */
+async function subscribeAtLast(app: Sedano, sweep: Sweep): Promise<() => Promise<void>> {
+  for (let isFirst = true; !sweep.signal.aborted; isFirst = false) {
+    try {
+      return await subscribe(app, sweep);
+    } catch (err) {
+      const log = getTaskLogger('sedano.lock');
+      const text = 'Calls that wait for a lock are not woken by this worker yet';
+      if (isFirst) log.warn({ err }, text);
+      else log.debug({ err }, text);
+    }
+    await delay(SUBSCRIBE_AGAIN_MS, undefined, { signal: sweep.signal }).catch(() => {});
+  }
+  return async () => {};
 }
 
 interface Sweep {
@@ -34,13 +50,12 @@ interface Sweep {
 
 async function subscribe(app: Sedano, sweep: Sweep): Promise<() => Promise<void>> {
   const locks = await app.locks();
-  const unsubscribe = await locks.onParkedTurn({
+  await locks.touch();
+  for (const warning of await locks.check()) getTaskLogger('sedano.redis').warn(warning);
+  return await locks.onParkedTurn({
     wake: ({ owner }) => wake(app, owner),
     wakeAll: () => wakeAll(app, sweep),
   });
-  await locks.touch();
-  for (const warning of await locks.check()) getTaskLogger('sedano.redis').warn(warning);
-  return unsubscribe;
 }
 
 /** @returns false when the call has ended, so that its place can go */

@@ -50,7 +50,7 @@ export interface ChaosOutcome {
   stuck: string[];
   durable: {
     accepted: number;
-    /** Without a result, or with more than one. */
+    /** Without a result, three minutes after the last fault. */
     lost: string[];
     /** With a result that is not their own. */
     wrong: string[];
@@ -175,8 +175,7 @@ class Run {
         weight,
         strike: async () => {
           this.#busyServers.add(server);
-          await strike(world);
-          this.#busyServers.delete(server);
+          await strike(world).finally(() => this.#busyServers.delete(server));
         },
       }),
     );
@@ -190,8 +189,9 @@ class Run {
             weight: weight / subjects.length,
             strike: async () => {
               subject.isBusy = true;
-              await strike(subject, world);
-              subject.isBusy = false;
+              await strike(subject, world).finally(() => {
+                subject.isBusy = false;
+              });
             },
           }),
         ),

@@ -9,11 +9,23 @@ const EXPECTED = new Set([
   'LockUnavailableError',
 ]);
 
+/** From this many faults on a run without a late write has proved nothing of the fences. */
+const PROVING_FAULTS = 400;
+
 /** What a run must not show, one line each. */
 export function faultsFound(outcome: ChaosOutcome): string[] {
-  const { verdict, durable, stuck, ledger, inline } = outcome;
+  const { faults, sections, verdict, durable, stuck, ledger, inline } = outcome;
   const unexpected = [...inline].filter(([end]) => !EXPECTED.has(end));
+  const nothing = [
+    ...(faults.length === 0 ? ['no fault was done'] : []),
+    ...(sections === 0 ? ['no section was entered'] : []),
+    ...(durable.accepted === 0 ? ['no durable call was accepted'] : []),
+    ...(ledger.rejected === 0 && faults.length >= PROVING_FAULTS
+      ? ['the ledger had no late write to refuse']
+      : []),
+  ];
   return [
+    ...nothing.map((what) => `it proves nothing: ${what}`),
     ...verdict.overlaps.map(
       ({ first, second, ns }) =>
         `overlap of ${milliseconds(ns)}: ${first.section} (fence ${first.fence}), ${second.section} (fence ${second.fence})`,

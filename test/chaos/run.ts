@@ -5,6 +5,7 @@ import { wholeNumber } from '../../src/commands/arguments.ts';
 import { EXIT } from '../../src/commands/exit.ts';
 import { print, printJson } from '../../src/commands/output.ts';
 import { runScript } from '../../scripts/script.ts';
+import { SERVER_FAULTS, SUBJECT_FAULTS } from './faults.ts';
 import { runChaos, type ChaosOutcome } from './orchestrator.ts';
 import { countFaults, faultsFound, tableOf } from './report.ts';
 
@@ -23,6 +24,7 @@ interface Options {
 process.env['SEDANO_LOG_LEVEL'] ??= 'silent';
 
 const program = new Command('npm run chaos --')
+  .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? EXIT.ok : EXIT.usage))
   .description('takes one lock in many processes while they and their servers break')
   .option('--minutes <number>', 'how long', minutesOf, 10)
   .option('--seed <number>', 'repeats the faults of a run', wholeNumber, newSeed())
@@ -30,7 +32,7 @@ const program = new Command('npm run chaos --')
   .addOption(new Option('--guard <on|off>', 'recovery guard').choices(['on', 'off']).default('on'))
   .option('--inline <number>', 'processes that call inline', wholeNumber, 4)
   .option('--workers <number>', 'processes that are workers', wholeNumber, 2)
-  .option('--only <text>', 'only faults whose name holds this', '')
+  .option('--only <text>', 'only faults whose name holds this', faultText, '')
   .option('--json', 'print one JSON object at the end');
 
 const options = program.parse().opts<Options>();
@@ -40,6 +42,12 @@ function minutesOf(text: string): number {
   const minutes = Number(text);
   if (minutes > 0 && minutes <= 24 * 60) return minutes;
   throw new InvalidArgumentError('Expected a number above 0, at most 1440.');
+}
+
+function faultText(text: string): string {
+  const names = [...SERVER_FAULTS, ...SUBJECT_FAULTS].map(({ name }) => name);
+  if (names.some((name) => name.includes(text))) return text;
+  throw new InvalidArgumentError(`Expected a part of one of: ${names.join('; ')}.`);
 }
 
 function newSeed(): number {
