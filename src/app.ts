@@ -17,8 +17,8 @@ import type { Locks } from './lock/lock.ts';
 import type { Mail, MailOptions } from './mail/mail.ts';
 import { postMail } from './mail/post.ts';
 import { callSite, Registry, type Registration } from './registry.ts';
-import { assertRoutine, type Routine } from './routine.ts';
-import { listRoutines, type RoutineRow } from './schedules.ts';
+import { assertRoutine, type Routine } from './routines/routine.ts';
+import { listRoutines, type RoutineRow } from './routines/schedules.ts';
 import {
   FunctionTask,
   TASK_OPTIONS,

@@ -44,8 +44,8 @@ export type {
   CrontabSets,
   NextOptions,
 } from './crontab/crontab.ts';
-export type { Routine } from './routine.ts';
-export type { RoutineRow } from './schedules.ts';
+export type { Routine } from './routines/routine.ts';
+export type { RoutineRow } from './routines/schedules.ts';
 
 // errors
 export * from './errors.ts';

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { ScheduleOverlapPolicy } from '@temporalio/client';
 import { crontab, currentTask, Sedano, type Routine } from 'sedano';
 import { startWorker } from 'sedano/worker';
-import { createMissingRoutines } from '../src/schedules.ts';
+import { createMissingRoutines } from '../src/routines/schedules.ts';
 import { testApp, uniqueName } from './helpers/harness.ts';
 import { lastRun, temporal } from './helpers/temporal-cli.ts';
 

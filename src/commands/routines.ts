@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { RoutineRow } from '../schedules.ts';
+import type { RoutineRow } from '../routines/schedules.ts';
 import { appOption, loadApp } from './load-app.ts';
 import { print, printJson, printTable } from './output.ts';
 

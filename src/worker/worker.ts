@@ -13,7 +13,7 @@ import { getTaskLogger } from '../logger.ts';
 import { wakeParkedCalls } from './parked-calls.ts';
 import { WorkerOfApp, type RunningWorker } from './running-worker.ts';
 import { notifiesAdmins } from '../mail/notify-admin.ts';
-import { createMissingRoutines } from '../schedules.ts';
+import { createMissingRoutines } from '../routines/schedules.ts';
 import { installRuntime } from './runtime.ts';
 
 export type { RunningWorker, StopOptions } from './running-worker.ts';

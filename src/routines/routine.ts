@@ -1,9 +1,9 @@
-import { assertTimezone } from './crontab/zone.ts';
-import { assertKeys, assertTexts } from './checks.ts';
-import { Crontab } from './crontab/crontab.ts';
-import { ConfigError } from './errors.ts';
-import { toJsonArguments } from './json.ts';
-import { assertTaskName } from './registry.ts';
+import { assertTimezone } from '../crontab/zone.ts';
+import { assertKeys, assertTexts } from '../checks.ts';
+import { Crontab } from '../crontab/crontab.ts';
+import { ConfigError } from '../errors.ts';
+import { toJsonArguments } from '../json.ts';
+import { assertTaskName } from '../registry.ts';
 
 /** A row of the routine table: which task runs when. */
 export interface Routine {

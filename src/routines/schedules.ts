@@ -6,11 +6,11 @@ import {
   type ScheduleDescription,
   type ScheduleOptions,
 } from '@temporalio/client';
-import type { Sedano } from './app.ts';
-import { toCalendarSpec } from './crontab/calendar-spec.ts';
-import { ConfigError } from './errors.ts';
-import { toJsonArguments } from './json.ts';
-import { getTaskLogger } from './logger.ts';
+import type { Sedano } from '../app.ts';
+import { toCalendarSpec } from '../crontab/calendar-spec.ts';
+import { ConfigError } from '../errors.ts';
+import { toJsonArguments } from '../json.ts';
+import { getTaskLogger } from '../logger.ts';
 import type { Routine } from './routine.ts';
 
 const MEMO_VERSION = 1;
