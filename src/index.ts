@@ -44,6 +44,12 @@ export type {
   CrontabSets,
   NextOptions,
 } from './crontab/crontab.ts';
+export { At, at } from './routines/at.ts';
+export { Every, every } from './routines/every.ts';
+export type { EveryOptions } from './routines/every.ts';
+export { parseSchedule } from './routines/schedule-text.ts';
+export type { RoutineSchedule } from './routines/schedule-text.ts';
+export type { Missed, Overlap } from './routines/policies.ts';
 export type { Routine } from './routines/routine.ts';
 export type { RoutineRow } from './routines/schedules.ts';
 

@@ -52,17 +52,18 @@ test('a routine becomes a schedule that starts the task, with its zone and expli
     args: [{ deep: true }],
     queue: name,
     enabled: true,
+    overlap: 'skip',
+    missed: 'latest',
+    startAt: null,
+    endAt: null,
+    jitterMs: 0,
     description: '',
+    expiresMs: null,
   };
-  const { sedano } = memo as {
-    sedano: { v: number; app: string; routine: string; hash: string; code: object };
-  };
-  assert.deepEqual(
-    { ...sedano, hash: '' },
-    { v: 1, app: name, routine: 'quarters', hash: '', code },
-  );
-  assert.match(sedano.hash, /^[0-9a-f]{16}$/);
-  assert.deepEqual(action.memo, { sedano: { code, edits: [] } });
+  assert.deepEqual(memo, { sedano: { v: 2, app: name, routine: 'quarters', by: 'code', code } });
+  const { description, missed, expiresMs, jitterMs, overlap } = code;
+  const extra = { description, missed, expiresMs, jitterMs, overlap };
+  assert.deepEqual(action.memo, { sedano: { v: 2, code, release: null, extra, edits: [] } });
 });
 
 test('a routine that is not enabled is created paused', async () => {

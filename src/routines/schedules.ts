@@ -1,19 +1,13 @@
-import { createHash } from 'node:crypto';
 import {
   ScheduleAlreadyRunning,
   ScheduleNotFoundError,
-  ScheduleOverlapPolicy,
   type ScheduleDescription,
-  type ScheduleOptions,
 } from '@temporalio/client';
 import type { Sedano } from '../app.ts';
-import { toCalendarSpec } from '../crontab/calendar-spec.ts';
 import { ConfigError } from '../errors.ts';
-import { toJsonArguments } from '../json.ts';
 import { getTaskLogger } from '../logger.ts';
+import { definitionOf, readDefinition, scheduleId, toSchedule } from './definition.ts';
 import type { Routine } from './routine.ts';
-
-const MEMO_VERSION = 1;
 
 /**
  * Creates a schedule for each routine of the table that has none, and leaves every other schedule as it is: what an
@@ -40,8 +34,8 @@ export interface RoutineRow {
   name: string;
   /** The name of its task. */
   task: string;
-  /** The five-field line, or what else the calendar's comment says; undefined when the server has no comment. */
-  crontab: string | undefined;
+  /** When it runs, as the server has it: the five-field line, or `every 900s`, or `at 2027-01-01T00:00:00.000Z`. */
+  crontab: string;
   /** The IANA zone of its times. */
   timezone: string;
   /** Whether it runs; false while it is paused. */
@@ -80,17 +74,17 @@ async function describeSchedule(
   }
 }
 
-function toRow(name: string, { action, spec, state, info }: ScheduleDescription): RoutineRow {
-  // an edit by Temporal's own command line leaves the zone empty, which the server reads as UTC
-  const timezone = spec.timezone || 'UTC';
+function toRow(name: string, description: ScheduleDescription): RoutineRow {
+  const { task, schedule, timezone, enabled } = readDefinition(description);
+  const next = description.info.nextActionTimes;
   return {
     name,
-    task: action.workflowType,
-    crontab: spec.calendars?.find(({ comment }) => comment)?.comment,
+    task,
+    crontab: schedule,
     timezone,
-    enabled: !state.paused,
-    next: info.nextActionTimes,
-    nextLocal: info.nextActionTimes.map((time) => wallClock(time, timezone)),
+    enabled,
+    next,
+    nextLocal: next.map((time) => wallClock(time, timezone)),
   };
 }
 
@@ -131,7 +125,11 @@ function assertTasksExist(app: Sedano): void {
 }
 
 async function createIfAbsent(app: Sedano, name: string, routine: Routine): Promise<boolean> {
-  const options = toSchedule(app, name, routine);
+  const code = definitionOf(app, name, routine);
+  const options = toSchedule(app, name, code, {
+    memo: { code, release: null, edits: [] },
+    birth: { app: app.name, routine: name, by: 'code', code },
+  });
   try {
     await app.client.request((client) => client.schedule.create(options));
     return true;
@@ -139,49 +137,4 @@ async function createIfAbsent(app: Sedano, name: string, routine: Routine): Prom
     if (error instanceof ScheduleAlreadyRunning) return false;
     throw error;
   }
-}
-
-/** Two apps may share a namespace: their routines have ids of their own. */
-function scheduleId(app: Sedano, name: string): string {
-  return `${app.name}/${name}`;
-}
-
-function toSchedule(app: Sedano, name: string, routine: Routine): ScheduleOptions {
-  const id = scheduleId(app, name);
-  const code = toRecord(app, routine);
-  return {
-    scheduleId: id,
-    spec: { calendars: [toCalendarSpec(routine.schedule)], timezone: code.timezone },
-    action: {
-      type: 'startWorkflow',
-      workflowType: routine.task,
-      workflowId: id,
-      taskQueue: code.queue,
-      args: code.args,
-      // what the code last said: the only memo that can be changed later
-      memo: { sedano: { code, edits: [] } },
-    },
-    // one run for all that fell into an outage of the server, as Celery's beat does
-    policies: { overlap: ScheduleOverlapPolicy.SKIP, catchupWindow: '365 days' },
-    state: { paused: !code.enabled, note: '' },
-    // whose it is and what the code said at its birth: written once
-    memo: { sedano: { v: MEMO_VERSION, app: app.name, routine: name, hash: hash(code), code } },
-  };
-}
-
-/** What the code says of a routine, as its schedule's memos keep it. */
-function toRecord(app: Sedano, routine: Routine) {
-  return {
-    task: routine.task,
-    schedule: routine.schedule.toString(),
-    timezone: routine.timezone ?? app.options.timezone,
-    args: toJsonArguments(routine.args ?? [], `task '${routine.task}'`),
-    queue: routine.queue ?? app.registered(routine.task)?.task.queue ?? app.options.queue,
-    enabled: routine.enabled ?? true,
-    description: routine.description ?? '',
-  };
-}
-
-function hash(record: object): string {
-  return createHash('sha256').update(JSON.stringify(record)).digest('hex').slice(0, 16);
 }
