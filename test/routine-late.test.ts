@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { test } from 'node:test';
 import { every, Sedano, TaskRevokedError, type Routine, type TaskOptions } from 'sedano';
 import { startWorker } from 'sedano/worker';
-import { createMissingRoutines } from '../src/routines/schedules.ts';
+import { definitionOf, toSchedule } from '../src/routines/definition.ts';
 import { beginByOf } from '../src/workflows/begin-by.ts';
 import { latch, uniqueName } from './helpers/harness.ts';
 import { lastRun } from './helpers/temporal-cli.ts';
@@ -25,9 +25,10 @@ async function lateApp(
   task.afterReturn = (state, value) => {
     ended.open({ state, message: value instanceof Error ? value.message : String(value) });
   };
-  app.routines({ job: { task: 'work', schedule: every(YEAR), args: ['routine'], ...routine } });
-  await createMissingRoutines(app);
-  const handle = app.client.temporal.schedule.getHandle(`${app.name}/job`);
+  const row = { task: 'work', schedule: every(YEAR), args: ['routine'], ...routine };
+  const said = definitionOf(app, 'job', row);
+  const memo = { code: said, release: null, edits: [] };
+  const handle = await app.client.temporal.schedule.create(toSchedule(app, 'job', said, { memo }));
   return {
     app,
     begun,

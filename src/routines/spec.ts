@@ -38,7 +38,7 @@ const LAST_YEAR = 2100;
 
 /** @throws {ConfigError} when `schedule` cannot be read. */
 export function toTimes({ schedule, timezone }: ScheduleTexts): Times {
-  if (schedule.startsWith(OTHER)) return { ...readOther(schedule), timezone };
+  if (isOther(schedule)) return { ...readOther(schedule), timezone };
   const parsed = parseSchedule(schedule);
   if (parsed instanceof Crontab) return { calendars: [toCalendarSpec(parsed)], timezone };
   if (parsed instanceof Every) {
@@ -67,6 +67,11 @@ export function readTimes(
     if (read) return read;
   }
   return { schedule: otherText({ calendars, intervals, skip }), timezone };
+}
+
+/** Whether a schedule's text is what no text of ours can say: another tool has made it. */
+export function isOther(schedule: string): boolean {
+  return schedule.startsWith(OTHER);
 }
 
 /** Whether two texts of a schedule mean the same times, however they are written. */

@@ -13,6 +13,7 @@ import { getTaskLogger } from '../logger.ts';
 import { wakeParkedCalls } from './parked-calls.ts';
 import { WorkerOfApp, type RunningWorker } from './running-worker.ts';
 import { notifiesAdmins } from '../mail/notify-admin.ts';
+import { logLint } from '../routines/lint.ts';
 import { createMissingRoutines } from '../routines/schedules.ts';
 import { installRuntime } from './runtime.ts';
 
@@ -54,6 +55,7 @@ export async function startWorker(
   await app.loadTasks();
   await app.checkWorker();
   warnOfMissingAdmins(app);
+  logLint(app);
   const exclusive = app.tasks.some((task) => task.exclusive);
   // a wrong address would otherwise fail accepted calls, one by one
   if (exclusive) await app.locks();
