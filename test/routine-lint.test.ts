@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { lintRoutine, type LintFinding } from '../src/routines/lint.ts';
+import { Program, uniqueName } from './helpers/harness.ts';
 
 const FROM = new Date('2027-01-01T00:00:00Z');
 
@@ -109,4 +110,14 @@ test('intervals, moments and what another tool has made have nothing to point ou
   for (const schedule of ['every 2700s', 'at 2027-03-28T02:30:00.000Z', 'calendars {}']) {
     assert.deepEqual(lint(schedule, 'Europe/Rome'), []);
   }
+});
+
+test('a worker that starts points them out, once each', async () => {
+  await using program = new Program('test/fixtures/routine-warnings.ts', [uniqueName('lint')], {
+    SEDANO_LOG_LEVEL: 'warn',
+  });
+  assert.equal(await program.exited, 0, program.output);
+  const warnings = program.output.match(/routine '\w+': .*/g) ?? [];
+  assert.equal(warnings.length, 1, program.output);
+  assert.match(warnings[0] ?? '', /^routine 'odd': minute '\*\/45' is not every 45 minutes/);
 });

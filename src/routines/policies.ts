@@ -1,7 +1,6 @@
 import type { ScheduleDescription, ScheduleOptions } from '@temporalio/client';
 import { ConfigError } from '../errors.ts';
 
-/** What becomes of a due time while the run before still goes on; Temporal's own words. */
 export const OVERLAPS = [
   'skip',
   'bufferOne',
@@ -11,6 +10,7 @@ export const OVERLAPS = [
   'allowAll',
 ] as const;
 
+/** What becomes of a due time while the run before still goes on, in Temporal's own words: see {@link Routine}. */
 export type Overlap = (typeof OVERLAPS)[number];
 
 export const MISSED = ['latest', 'skip', 'all'] as const;
