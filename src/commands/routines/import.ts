@@ -19,7 +19,7 @@ export function addImportCommand(routines: Command): void {
   routines
     .command('import')
     .description("create routines of django-celery-beat's tables; without --apply only show them")
-    .requiredOption('--from-django <url>', 'the Django project’s PostgreSQL database')
+    .requiredOption('--from-django <url>', "the Django project's PostgreSQL database")
     .option('--apply', 'create what is shown', false)
     .addOption(appOption())
     .option('--json', 'print JSON')
@@ -59,9 +59,11 @@ function printImport(app: Sedano, { routines, refused }: Import, isApplied: bool
       ['ROUTINE', 'TASK', 'WHEN', 'ZONE', 'ON', 'ARGUMENTS', 'ALSO'],
       created.map(({ name, definition }) => toCells(app, name, definition)),
     );
-    print(`\nNotes:\n\n  all: ${SKIPS}`);
-    for (const { name, notes } of created) for (const note of notes) printItem(name, note);
-    print('');
+    print('\nHow they differ from what beat does:\n');
+    printReasons('NOTE', [
+      { name: '(all)', text: SKIPS },
+      ...created.flatMap(({ name, notes }) => notes.map((text) => ({ name, text }))),
+    ]);
   }
   if (existing.length > 0) {
     print('Exist already, and are left as they are:\n');
@@ -70,8 +72,10 @@ function printImport(app: Sedano, { routines, refused }: Import, isApplied: bool
   }
   if (refused.length > 0) {
     print('Not translated:\n');
-    for (const one of refused) printItem(one.name, one.refused);
-    print('');
+    printReasons(
+      'REASON',
+      refused.map(({ name, refused: text }) => ({ name, text })),
+    );
   }
   const counts = `${created.length} ${isApplied ? 'created' : 'to be created'}, ${existing.length} existing, ${refused.length} not translated.`;
   print(isApplied ? counts : `${counts} Nothing is written without --apply.`);
@@ -102,11 +106,15 @@ function alsoOf(app: Sedano, definition: Definition): string {
     ...(endAt === null ? [] : [`until ${endAt}`]),
     ...(expiresMs === null ? [] : [`expires ${expiresMs / 1_000}s`]),
   ];
-  return also.join(', ') || '-';
+  return also.join(', ');
 }
 
-function printItem(name: string, text: string): void {
-  print(`  ${oneLine(name)}: ${oneLine(text)}`);
+function printReasons(head: string, reasons: readonly { name: string; text: string }[]): void {
+  printTable(
+    ['ROUTINE', head],
+    reasons.map(({ name, text }) => [oneLine(name), oneLine(text)]),
+  );
+  print('');
 }
 
 /** What anybody may have typed into Django's pages cannot pass for a line of ours. */

@@ -42,7 +42,7 @@ function parse(text: string, column: string): unknown {
     return JSON.parse(text);
   } catch {
     // its own message repeats a part of the text
-    throw new ConfigError(`${column}: expected JSON; beat does not run it either`);
+    throw new ConfigError(`${column}: expected JSON`);
   }
 }
 

@@ -70,7 +70,7 @@ export async function applyImport(app: Sedano, plan: Import): Promise<Import> {
     } catch (error) {
       const count = routines.filter(({ state }) => state === 'created').length;
       throw new SedanoError(
-        `${count} routines were created; then '${routine.name}' could not be: ${messageOf(error)}`,
+        `${count} created; then '${routine.name}' could not be: ${messageOf(error)}`,
         { cause: error, hint: 'Run it again: those that exist are left as they are.' },
       );
     }

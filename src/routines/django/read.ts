@@ -26,7 +26,7 @@ export const PERIODIC_TASKS = `
   LEFT JOIN django_celery_beat_intervalschedule AS interval ON interval.id = task.interval_id
   LEFT JOIN django_celery_beat_clockedschedule AS clocked ON clocked.id = task.clocked_id
   LEFT JOIN django_celery_beat_solarschedule AS solar ON solar.id = task.solar_id
-  ORDER BY task.name
+  ORDER BY task.name COLLATE "C"
 `;
 
 /**
@@ -59,7 +59,11 @@ async function readRows(client: Client): Promise<TextRow[]> {
 
 async function openClient(url: string): Promise<Client> {
   // checked here because the driver's own error would carry the URL, and with it the password
-  if (!/^postgres(ql)?:\/\//.test(url) || !URL.canParse(url)) throw urlError();
+  if (!/^postgres(ql)?:\/\//.test(url) || !URL.canParse(url)) {
+    throw new ConfigError('--from-django: expected postgres://user:password@host:5432/name', {
+      hint: 'Characters such as @ and / in a password are written %40 and %2F; PGPASSWORD and ~/.pgpass work too.',
+    });
+  }
   const { default: pg } = await loadDriver();
   try {
     return new pg.Client({
@@ -69,15 +73,11 @@ async function openClient(url: string): Promise<Client> {
       query_timeout: QUERY_TIMEOUT_MS,
     });
   } catch (error) {
-    throw urlError(error);
+    // no cause, which may hold the URL too
+    throw new ConfigError(`--from-django: ${error instanceof Error ? error.message : 'refused'}`, {
+      hint: 'Check what follows the ? of the URL: files are relative to the working directory.',
+    });
   }
-}
-
-function urlError(cause?: unknown): ConfigError {
-  return new ConfigError('--from-django: expected postgres://user:password@host:5432/name', {
-    cause,
-    hint: 'Characters such as @ and / in a password are written %40 and %2F; PGPASSWORD and ~/.pgpass work too.',
-  });
 }
 
 async function loadDriver() {
