@@ -136,10 +136,10 @@ test('wrong routines are named with their field', () => {
       testApp().routines({ [name]: { task: 'clear', schedule: crontab(), ...row } });
   assert.throws(routine({ every: 3 }), {
     message:
-      "routine 'nightly': unknown option 'every', expected one of task, schedule, args, timezone, enabled, queue, description",
+      "routine 'nightly': unknown option 'every', expected one of task, schedule, args, timezone, enabled, queue, overlap, missed, startAt, endAt, jitter, expires, description",
   });
   assert.throws(routine({ schedule: '0 12 * * *' }), {
-    message: `routine 'nightly': schedule: expected what crontab(…) returns, got "0 12 * * *"`,
+    message: `routine 'nightly': schedule: expected what crontab(…), every(…) or at(…) returns, got '0 12 * * *'`,
   });
   assert.throws(routine({ timezone: 'Mars/Olympus' }), {
     message: /^routine 'nightly': timezone: /,
