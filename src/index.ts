@@ -51,7 +51,9 @@ export { parseSchedule } from './routines/schedule-text.ts';
 export type { RoutineSchedule } from './routines/schedule-text.ts';
 export type { Missed, Overlap } from './routines/policies.ts';
 export type { Routine } from './routines/routine.ts';
-export type { RoutineRow } from './routines/schedules.ts';
+export type { LastRun, RoutineRow } from './routines/list.ts';
+export type { FieldDiff, FieldState, RoutineOrigin } from './routines/provenance.ts';
+export type { RoutineDiff, SyncOptions, SyncReport } from './routines/sync.ts';
 
 // errors
 export * from './errors.ts';
