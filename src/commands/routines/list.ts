@@ -18,13 +18,31 @@ export function addListCommand(routines: Command): Command {
       await using app = await loadApp(options.app);
       const rows = await app.listRoutines();
       if (options.json) printJson(rows);
-      else if (rows.length > 0) printRoutines(rows);
+      else if (rows.length > 0) printList(rows);
       else print('No routines yet: a worker creates those of the table when it starts.');
     });
 }
 
-/** Next times are shown on the wall clock of the routine's zone. */
+/** In short; next times are on the wall clock of the routine's zone. */
 export function printRoutines(rows: readonly RoutineRow[]): void {
+  printTable(
+    ['ROUTINE', 'TASK', 'CRONTAB', 'ZONE', 'ON', 'NEXT'],
+    rows.map((row) => [
+      row.name,
+      row.task,
+      row.crontab,
+      row.timezone,
+      row.enabled ? 'yes' : 'no',
+      nextOf(row),
+    ]),
+  );
+}
+
+function nextOf({ enabled, nextLocal }: RoutineRow): string {
+  return (enabled && nextLocal[0]) || '-';
+}
+
+function printList(rows: readonly RoutineRow[]): void {
   printTable(
     [
       'ROUTINE',
@@ -47,7 +65,7 @@ export function printRoutines(rows: readonly RoutineRow[]): void {
       row.words,
       row.timezone,
       row.enabled ? 'yes' : 'no',
-      (row.enabled && row.nextLocal[0]) || '-',
+      nextOf(row),
       row.last?.at.toISOString().slice(0, 16).replace('T', ' ').concat(' UTC') ?? '-',
       row.last ? short(resultOf(row.last)) : '-',
       String(row.runs),
