@@ -23,7 +23,9 @@ export type FieldState = 'same' | 'follows' | 'edited';
 
 /** Where the value of one field comes from. */
 export interface FieldDiff {
+  /** Its name, as `sedano routines adopt` takes it. */
   field: DefinitionField;
+  /** Whose value the server has. */
   state: FieldState;
   /** What the server has. */
   server: unknown;

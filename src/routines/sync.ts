@@ -31,7 +31,9 @@ import { newEdit, pick, writeUntilDone } from './write.ts';
 
 /** How a routine stands: on the server, in the table, or both. */
 export interface RoutineDiff {
+  /** Its name in the app. */
   name: string;
+  /** Whose it is. */
   origin: RoutineOrigin;
   /** It is in the table, and the server has no schedule for it. */
   missing: boolean;
