@@ -18,6 +18,7 @@ import { runRoutine } from '../src/routines/run-now.ts';
 import { readSchedule } from '../src/routines/write.ts';
 import { latch, testApp } from './helpers/harness.ts';
 import { noon, RoutineApp } from './helpers/routines.ts';
+import { lastRun } from './helpers/temporal-cli.ts';
 
 const by = 'ada on host';
 
@@ -255,8 +256,9 @@ test('a pause that meets a trigger is there in the end, and the trigger has run'
     }),
   );
   for (const name of names) {
-    const { state } = await routines.describe(name);
-    assert.deepEqual([state.paused, state.note], [true, 'stop'], name);
+    await lastRun(routines.id(name));
+    const { state, info } = await routines.describe(name);
+    assert.deepEqual([state.paused, state.note, info.numActionsTaken], [true, 'stop', 1], name);
   }
 });
 

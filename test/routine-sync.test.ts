@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { crontab, every, type Routine } from 'sedano';
 import type { Sedano } from 'sedano';
-import { startWorker } from 'sedano/worker';
 import { noon, RoutineApp } from './helpers/routines.ts';
 
 const one: Routine = { ...noon, schedule: crontab({ hour: 1, minute: 0 }) };
@@ -287,12 +286,31 @@ test('twenty workers that start at once with thirty routines make thirty schedul
   assert.deepEqual(await states(routines.again(table(one))), []);
 });
 
-test('a worker that starts logs edits and orphans once', async () => {
-  await using routines = new RoutineApp({ daily: noon, gone: noon });
-  await routines.app.syncRoutines();
-  await routines.toggleByCli('daily', '--pause', 'holiday');
+test('a server that keeps the attribute of the marks to itself gets schedules without', async () => {
+  await using routines = new RoutineApp({ daily: noon });
+  const { app } = routines;
+  const { workflowService } = app.client.temporal;
+  const { createSchedule, updateSchedule } = workflowService;
+  const refusal = Object.assign(new Error('3 INVALID_ARGUMENT'), {
+    code: 3,
+    details: 'BatcherUser is a reserved search attribute',
+    metadata: { get: () => [] },
+  });
+  Object.assign(workflowService, {
+    createSchedule: (request: { searchAttributes?: object | null }) =>
+      request.searchAttributes
+        ? Promise.reject(refusal)
+        : createSchedule.call(workflowService, request),
+    updateSchedule: (request: { searchAttributes?: object | null }) =>
+      request.searchAttributes
+        ? Promise.reject(refusal)
+        : updateSchedule.call(workflowService, request),
+  });
+  assert.deepEqual((await app.syncRoutines()).created, ['daily']);
+  assert.deepEqual((await routines.describe('daily')).searchAttributes, {});
   await routines.isListed();
-  const next = routines.again({ daily: noon });
-  await using _worker = await startWorker(next, { grace: '1s' });
-  assert.deepEqual((await next.syncRoutines({ full: true })).orphans, ['gone']);
+  const next = routines.again({ daily: { ...noon, args: [1] } });
+  await next.syncRoutines();
+  await routines.isListed();
+  assert.deepEqual((await app.syncRoutines()).followed, [{ name: 'daily', fields: ['args'] }]);
 });

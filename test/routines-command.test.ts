@@ -262,3 +262,30 @@ test('prune lists the orphans, asks, and deletes them', async () => {
   assert.deepEqual(JSON.parse(await said('prune', '--json')), { deleted: [] });
   assert.equal(await said('prune'), 'No orphans.\n');
 });
+
+test('a worker that starts logs edits, orphans and foreign schedules, each once', async () => {
+  await using routines = await synced();
+  const { app: earlier } = new RoutineApp({ gone: noon }, {}, project.name);
+  await earlier.syncRoutines();
+  await earlier.close();
+  await routines.toggleByCli('sums', '--pause', 'holiday');
+  await routines.handle('waits').delete();
+  await routines.app.client.temporal.schedule.create({
+    scheduleId: routines.id('waits'),
+    spec: {},
+    action: { type: 'startWorkflow', workflowType: 'theirs', taskQueue: 'theirs' },
+  });
+  await routines.listed((names) => names.length === 3);
+  const env = { ...SERVERS, SEDANO_LOG_LEVEL: 'info' };
+  await using worker = project.sedano(['worker'], { env });
+  await worker.sees(/Worker of/);
+  const lines = `${worker.stdout}${worker.stderr}`.split('\n');
+  const about = (text: string) => lines.filter((line) => line.includes(text));
+  const [edited, ...more] = about('Routines edited on the server stay so');
+  assert.match(edited ?? '', /"edited":\[\{"name":"sums","fields":\["enabled"\]\}\]/);
+  const [orphans, ...others] = about('Routines that have left the table');
+  assert.match(orphans ?? '', /"orphans":\["gone"\]/);
+  const [foreign, ...rest] = about('Schedules that Sedano did not make');
+  assert.match(foreign ?? '', /"foreign":\["waits"\]/);
+  assert.deepEqual([more, others, rest], [[], [], []]);
+});

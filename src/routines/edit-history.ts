@@ -1,4 +1,5 @@
 import { isGrpcServiceError } from '@temporalio/client';
+import { optionalTsToDate } from '@temporalio/common/lib/time.js';
 import { Reader, type Type } from 'protobufjs';
 import type { Sedano } from '../app.ts';
 import { SedanoError } from '../errors.ts';
@@ -129,7 +130,7 @@ class Replay {
     const signal = event.workflowExecutionSignaledEventAttributes;
     const data = signal?.input?.payloads?.[0]?.data;
     if (!data) return;
-    const at = new Date(Number(event.eventTime?.seconds ?? 0) * 1_000).toISOString();
+    const at = optionalTsToDate(event.eventTime)?.toISOString() ?? '';
     const who = { at, by: signal.identity ?? '' };
     if (signal.signalName === 'patch') this.#takePatch(who, data);
     if (signal.signalName === 'update') this.#takeUpdate(who, data);

@@ -3,7 +3,6 @@ import { TemporalUnavailableError } from '../errors.ts';
 /** As many as a development server takes at once without others waiting for long. */
 const CONCURRENCY = 20;
 
-/** A request that a busy server has not answered in time is sent again. */
 const TRIES = 5;
 
 /**
@@ -24,7 +23,8 @@ export async function forEachOf<Item, Result>(
   return results;
 }
 
-async function patiently<Result>(work: () => Promise<Result>): Promise<Result> {
+/** Does `work` again where a busy server has not answered in time: only what may be done twice. */
+export async function patiently<Result>(work: () => Promise<Result>): Promise<Result> {
   for (let tries = 1; ; tries++) {
     try {
       return await work();

@@ -14,11 +14,13 @@ import {
   type Edit,
 } from './definition.ts';
 import { markOf, withEdit } from './memo.ts';
+import { patiently } from './pool.ts';
 import { describeSchedule, sendUpdate, type ServerSchedule } from './server-schedule.ts';
 
 // of those who write at once one gets through each time
 const MAX_TRIES = 40;
-const MAX_PAUSE_MS = 50;
+const PAUSE_MS = 50;
+const MAX_PAUSE_MS = 500;
 
 /** What is to be written over a schedule as it was just read. */
 export interface Write {
@@ -46,12 +48,14 @@ export async function writeUntilDone(
   decide: (schedule: ServerSchedule) => Write | undefined,
 ): Promise<ServerSchedule> {
   for (let tries = 1; tries <= MAX_TRIES; tries++) {
-    const schedule = await readSchedule(app, name);
+    // a schedule that many write to answers one question at a time, and lets the others wait
+    const schedule = await patiently(() => readSchedule(app, name));
     const write = decide(schedule);
     if (!write) return schedule;
-    await send(app, name, { schedule, write });
+    // sent twice, the second has a token that is old
+    await patiently(() => send(app, name, { schedule, write }));
     // others whose update was dropped try again too, not all at the same moment
-    if (tries > 1) await delay(Math.random() * MAX_PAUSE_MS);
+    if (tries > 1) await delay(Math.random() * Math.min(tries * PAUSE_MS, MAX_PAUSE_MS));
   }
   throw new SedanoError(
     `routine '${name}': the server has dropped ${MAX_TRIES} updates, since others changed it each time`,
