@@ -1,4 +1,3 @@
-import { defineSearchAttributeKey } from '@temporalio/common';
 import { workflowInfo } from '@temporalio/workflow';
 import type { BeginBy } from '../parking.ts';
 import type { ActionMemo } from '../routines/definition.ts';
@@ -9,12 +8,13 @@ export type LateRule = Partial<ActionMemo['extra']>;
 // the shortest catch-up window of the server: whoever was down, a run is late after the same time
 const LATE_MS = 10_000;
 
-const DUE = defineSearchAttributeKey('TemporalScheduledStartTime', 'DATETIME');
+const DUE = 'TemporalScheduledStartTime';
 
 /** Until when the run that executes here may begin; undefined for any time. */
 export function beginByOfRun(rule: LateRule): BeginBy | undefined {
   const { startTime, typedSearchAttributes } = workflowInfo();
-  return beginByOf(rule, { due: typedSearchAttributes.get(DUE) ?? startTime, started: startTime });
+  const due = typedSearchAttributes.getAll().find(({ key }) => key.name === DUE)?.value;
+  return beginByOf(rule, { due: due instanceof Date ? due : startTime, started: startTime });
 }
 
 /**
