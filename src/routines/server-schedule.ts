@@ -29,6 +29,7 @@ import {
   type DefinitionField,
 } from './definition.ts';
 import { MARK_ATTRIBUTE, readActionMemo, readBirthMemo } from './memo.ts';
+import { patiently } from './patience.ts';
 
 // The one place that speaks to the server's schedule service beyond the SDK's own client, which cannot send the
 // conflict token and drops what it does not know.
@@ -51,7 +52,7 @@ export async function describeSchedule(
   name: string,
 ): Promise<ServerSchedule | undefined> {
   try {
-    const description = await app.client.request((client) =>
+    const description = await patiently(app, (client) =>
       client.schedule.getHandle(scheduleId(app, name)).describe(),
     );
     const birth = ownBirth(app, name, description.memo);
@@ -89,7 +90,7 @@ export async function* sweepSchedules(app: Sedano): AsyncGenerator<ListedSchedul
   const query = `ScheduleId STARTS_WITH "${prefix.replaceAll(/["\\]/g, String.raw`\$&`)}"`;
   let nextPageToken: Uint8Array | undefined;
   do {
-    const page = await app.client.request(({ workflowService, options: { namespace } }) =>
+    const page = await patiently(app, ({ workflowService, options: { namespace } }) =>
       workflowService.listSchedules({
         namespace,
         maximumPageSize: LIST_PAGE,
@@ -203,7 +204,8 @@ export async function sendUpdate(
   const mark = defaultPayloadConverter.toPayload(change.mark);
   const indexedFields = { ...raw.searchAttributes?.indexedFields, [MARK_ATTRIBUTE]: mark };
   await whereMarksAre(async (hasMarks) => {
-    await app.client.request(({ workflowService, options: { namespace, identity } }) =>
+    // sent twice, the second has a token that is old
+    await patiently(app, ({ workflowService, options: { namespace, identity } }) =>
       workflowService.updateSchedule({
         namespace,
         scheduleId,
@@ -231,7 +233,8 @@ export async function createSchedule(
 ): Promise<void> {
   const pair = { key: defineSearchAttributeKey(MARK_ATTRIBUTE, 'KEYWORD'), value: mark };
   await whereMarksAre(async (hasMarks) => {
-    await app.client.request((client) =>
+    // sent twice, the second finds the first
+    await patiently(app, (client) =>
       client.schedule.create({
         ...options,
         ...(hasMarks ? { typedSearchAttributes: [pair] } : {}),
@@ -264,6 +267,8 @@ function changed(
   const spec = encodeScheduleSpec(target.spec);
   const state = encodeScheduleState(target.state);
   const policies = encodeSchedulePolicies(target.policies);
+  const resumes =
+    has('enabled', 'schedule') && schedule.state?.paused === true && state.paused !== true;
   return {
     ...schedule,
     spec: {
@@ -284,7 +289,8 @@ function changed(
     },
     state: {
       ...schedule.state,
-      ...(has('enabled') ? { paused: state.paused ?? false } : {}),
+      // one that is done is paused and counts as enabled: with another moment it has to run
+      ...(has('enabled', 'schedule') ? { paused: state.paused ?? false } : {}),
       // a moment runs once, and a moment that is moved runs once more
       ...(has('schedule')
         ? {
@@ -292,6 +298,8 @@ function changed(
             remainingActions: state.remainingActions ?? null,
           }
         : {}),
+      // the reason of a pause ends with it
+      ...(resumes ? { notes: '' } : {}),
       ...(notes === undefined ? {} : { notes }),
     },
     policies: {

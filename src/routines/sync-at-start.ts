@@ -1,9 +1,10 @@
 import type { Sedano } from '../app.ts';
 import { getTaskLogger } from '../logger.ts';
+import { settleFinished } from './finished.ts';
 import { syncRoutines } from './sync.ts';
 
 /**
- * Syncs the routines when a worker starts, and logs what it did and what it left alone.
+ * Syncs the routines when a worker starts, pauses those that are done, and logs what it did and what it left alone.
  *
  * @throws as `syncRoutines`.
  */
@@ -26,4 +27,6 @@ export async function syncAtStart(app: Sedano): Promise<void> {
     logger.warn({ foreign }, 'Schedules that Sedano did not make have the names of routines');
   }
   if (past.length > 0) logger.warn({ past }, 'Routines whose one moment has passed');
+  const done = await settleFinished(app);
+  if (done.length > 0) logger.info({ done }, 'Routines paused after their one run');
 }
