@@ -129,6 +129,9 @@ function byName(looks: readonly Look[]): [string, Look][] {
   return looks.map((look) => [look.diff.name, look]);
 }
 
+// all workers of a new release write at the same time, and an update costs the server three requests
+const CONCURRENT_WRITES = 5;
+
 /** Lets all follow that may, and puts into `looks` how they stand then. */
 async function followAll(
   app: Sedano,
@@ -140,12 +143,16 @@ async function followAll(
       memoIsBehind || diff.fields.some(({ state }) => state === 'follows'),
   );
   const counter = new Counter(behind.length, onProgress);
-  const followed = await forEachOf(rotated(behind), async ({ diff: { name } }) => {
-    const { fields, look } = await follow(app, name);
-    looks.set(name, look);
-    counter.count();
-    return { name, fields };
-  });
+  const followed = await forEachOf(
+    rotated(behind),
+    async ({ diff: { name } }) => {
+      const { fields, look } = await follow(app, name);
+      looks.set(name, look);
+      counter.count();
+      return { name, fields };
+    },
+    CONCURRENT_WRITES,
+  );
   return followed
     .filter(({ fields }) => fields.length > 0)
     .toSorted((a, b) => a.name.localeCompare(b.name));

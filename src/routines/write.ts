@@ -14,7 +14,6 @@ import {
   type Edit,
 } from './definition.ts';
 import { markOf, withEdit } from './memo.ts';
-import { patiently } from './pool.ts';
 import { describeSchedule, sendUpdate, type ServerSchedule } from './server-schedule.ts';
 
 // of those who write at once one gets through each time
@@ -48,12 +47,10 @@ export async function writeUntilDone(
   decide: (schedule: ServerSchedule) => Write | undefined,
 ): Promise<ServerSchedule> {
   for (let tries = 1; tries <= MAX_TRIES; tries++) {
-    // a schedule that many write to answers one question at a time, and lets the others wait
-    const schedule = await patiently(() => readSchedule(app, name));
+    const schedule = await readSchedule(app, name);
     const write = decide(schedule);
     if (!write) return schedule;
-    // sent twice, the second has a token that is old
-    await patiently(() => send(app, name, { schedule, write }));
+    await send(app, name, { schedule, write });
     // others whose update was dropped try again too, not all at the same moment
     if (tries > 1) await delay(Math.random() * Math.min(tries * PAUSE_MS, MAX_PAUSE_MS));
   }
