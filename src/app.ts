@@ -17,8 +17,15 @@ import type { Locks } from './lock/lock.ts';
 import type { Mail, MailOptions } from './mail/mail.ts';
 import { postMail } from './mail/post.ts';
 import { callSite, Registry, type Registration } from './registry.ts';
-import { assertRoutine, type Routine } from './routine.ts';
-import { listRoutines, type RoutineRow } from './schedules.ts';
+import { assertRoutine, type Routine } from './routines/routine.ts';
+import {
+  planSync,
+  syncRoutines,
+  type RoutineDiff,
+  type SyncOptions,
+  type SyncReport,
+} from './routines/sync.ts';
+import { listRoutines, type RoutineRow } from './routines/list.ts';
 import {
   FunctionTask,
   TASK_OPTIONS,
@@ -160,7 +167,8 @@ export class Sedano implements AsyncDisposable {
   }
 
   /**
-   * Adds routines to the app's table. The worker creates each that Temporal does not have yet.
+   * Adds routines to the app's table. A worker that starts creates each that Temporal does not have yet, and lets what
+   * nobody has edited there follow the code.
    *
    * @throws {ConfigError} when a routine is wrong, or one of its name is in the table.
    */
@@ -179,13 +187,33 @@ export class Sedano implements AsyncDisposable {
   }
 
   /**
-   * The routines of the table as Temporal has them, by name, with their next times; one that has no schedule yet is
-   * left out.
+   * The routines as Temporal has them, by name, with their next times and their last runs: those of the table, and what
+   * else the app has there. One that has no schedule yet is left out.
    *
    * @throws {TemporalUnavailableError} when no server answers within 5 s.
    */
   async listRoutines(): Promise<RoutineRow[]> {
     return await listRoutines(this);
+  }
+
+  /**
+   * How the routines on the server differ from the table, without changing anything.
+   *
+   * @throws {TemporalUnavailableError} when no server answers within 5 s.
+   */
+  async diffRoutines(options: SyncOptions = {}): Promise<RoutineDiff[]> {
+    return await planSync(this, options);
+  }
+
+  /**
+   * Creates the routines that Temporal does not have, and lets what nobody has edited there follow the code. What was
+   * edited stays, and is reported. A worker does the same when it starts.
+   *
+   * @throws {ConfigError} when routines name tasks that are not registered, or that join; nothing is written then.
+   * @throws {TemporalUnavailableError} when no server answers within 5 s.
+   */
+  async syncRoutines(options: SyncOptions = {}): Promise<SyncReport> {
+    return await syncRoutines(this, options);
   }
 
   /**

@@ -19,6 +19,14 @@ export interface AppOptions {
   /** IANA zone of the routines that name none. @default 'UTC' */
   timezone?: string;
   /**
+   * The version of the code: dotted numbers (`'1.4.0'`, `'2026.11.24'`), or another text that sorts. Where two releases
+   * that run at once disagree on a routine, the newer one's word counts; a release that went back has to say so with
+   * `sedano routines adopt`.
+   *
+   * @default the word of the worker that started last counts
+   */
+  release?: string;
+  /**
    * The Redis of exclusive tasks, `redis://` or `rediss://` for TLS.
    *
    * @default `REDIS_URL`, else that of `sedano dev` in this folder, else `redis://localhost:6379`
@@ -43,11 +51,22 @@ export interface ResolvedAppOptions {
   queue: string;
   namespace: string | undefined;
   timezone: string;
+  release: string | undefined;
   redis: string | undefined;
   leaseMs: number;
   recoveryGuard: boolean | undefined;
   mail: ResolvedMailSettings;
 }
+
+const APP_OPTIONS = [
+  'queue',
+  'namespace',
+  'timezone',
+  'release',
+  'redis',
+  'lock',
+  'mail',
+] as const satisfies readonly (keyof AppOptions)[];
 
 const MIN_LEASE_MS = 1_000;
 const MAX_LEASE_MS = 3_600_000; // 1h
@@ -60,8 +79,14 @@ export function resolveAppOptions(name: string, options: AppOptions): ResolvedAp
       `app name: expected 1 to 100 printable characters without '/', got ${JSON.stringify(name)}`,
     );
   }
-  assertKeys(options, ['queue', 'namespace', 'timezone', 'redis', 'lock', 'mail'], where);
-  assertTexts(options, ['queue', 'namespace', 'redis'], where);
+  assertKeys(options, APP_OPTIONS, where);
+  assertTexts(options, ['queue', 'namespace', 'release', 'redis'], where);
+  // it goes along to every run of a routine
+  if (options.release !== undefined && !/^[^\p{C}]{1,100}$/u.test(options.release)) {
+    throw new ConfigError(
+      `${where}: release: expected 1 to 100 printable characters, got ${JSON.stringify(options.release)}`,
+    );
+  }
   const { lease = '30s', recoveryGuard } = options.lock ?? {};
   assertKeys(options.lock ?? {}, ['lease', 'recoveryGuard'], `${where}: lock`);
   const leaseMs = durationMs(lease, `${where}: lock.lease`);
@@ -74,6 +99,7 @@ export function resolveAppOptions(name: string, options: AppOptions): ResolvedAp
     queue: options.queue ?? name,
     namespace: options.namespace,
     timezone,
+    release: options.release,
     redis: options.redis,
     leaseMs,
     recoveryGuard,

@@ -130,6 +130,44 @@ export class ResultNotFoundError extends TaskError {
   override name = 'ResultNotFoundError';
 }
 
+/** The routine an error is about. */
+export interface RoutineErrorOptions extends SedanoErrorOptions {
+  /** Its name in the app. */
+  routine: string;
+}
+
+/** The base of the errors of one routine's schedule. */
+export class RoutineError extends SedanoError {
+  override name = 'RoutineError';
+  /** Its name in the app. */
+  readonly routine: string;
+
+  constructor(message: string, { routine, ...options }: RoutineErrorOptions) {
+    super(message, options);
+    this.routine = routine;
+  }
+}
+
+/** The server has no schedule for this routine. */
+export class RoutineNotFoundError extends RoutineError {
+  override name = 'RoutineNotFoundError';
+}
+
+/** Somebody else has changed the same field meanwhile; nothing was written. The text has both versions. */
+export class RoutineConflictError extends RoutineError {
+  override name = 'RoutineConflictError';
+  /** The fields that both have changed. */
+  readonly fields: readonly string[];
+
+  constructor(
+    message: string,
+    { fields, ...options }: RoutineErrorOptions & { fields: readonly string[] },
+  ) {
+    super(message, options);
+    this.fields = fields;
+  }
+}
+
 /** The lock an error is about. */
 export interface LockErrorOptions extends SedanoErrorOptions {
   /** The `lockId` of the exclusive task. */

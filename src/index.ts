@@ -44,8 +44,16 @@ export type {
   CrontabSets,
   NextOptions,
 } from './crontab/crontab.ts';
-export type { Routine } from './routine.ts';
-export type { RoutineRow } from './schedules.ts';
+export { At, at } from './routines/at.ts';
+export { Every, every } from './routines/every.ts';
+export type { EveryOptions } from './routines/every.ts';
+export { parseSchedule } from './routines/schedule-text.ts';
+export type { RoutineSchedule } from './routines/schedule-text.ts';
+export type { Missed, Overlap } from './routines/policies.ts';
+export type { Routine } from './routines/routine.ts';
+export type { LastRun, RoutineRow } from './routines/list.ts';
+export type { FieldDiff, FieldState, RoutineOrigin } from './routines/provenance.ts';
+export type { RoutineDiff, SyncOptions, SyncReport } from './routines/sync.ts';
 
 // errors
 export * from './errors.ts';

@@ -20,18 +20,30 @@ export interface Parking {
   carry: Carry;
 }
 
+/** Until when a routine's run may begin, in milliseconds since 1970, and why not later. */
+export interface BeginBy {
+  ms: number;
+  reason: string;
+}
+
+/** The failure type of a run that was too late to begin. The workflow knows it too. */
+export const EXPIRED_TYPE = 'Expired';
+
 /** The argument of the activity `__call`: a call of which more is to be told than its arguments. */
 export interface ToldCall {
   task: string;
   args: unknown[];
   options?: CarriedOptions | undefined;
   carry?: Carry | undefined;
+  beginBy?: BeginBy | undefined;
 }
 
 /** What Sedano keeps in the memo of a call's workflow, under `sedano`. */
 export interface CallMemo {
   options?: CarriedOptions | undefined;
   carry?: Carry | undefined;
+  /** Of a routine's run that goes on in a new run of its workflow. */
+  beginBy?: BeginBy | undefined;
   /** The lock that the call waits for, for those who look on. */
   waiting?: { lockId: string; sinceMs: number };
 }

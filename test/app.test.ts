@@ -114,10 +114,13 @@ test('wrong app options are named', () => {
   });
   assert.throws(app({ timzone: 'UTC' }), {
     message:
-      "app 'shop': unknown option 'timzone', expected one of queue, namespace, timezone, redis, lock, mail",
+      "app 'shop': unknown option 'timzone', expected one of queue, namespace, timezone, release, redis, lock, mail",
   });
   assert.throws(app({ lock: { lease: '10ms' } }), {
     message: "app 'shop': lock.lease: expected 1s to 1h, got 10ms",
+  });
+  assert.throws(app({ release: '1.0\n' }), {
+    message: String.raw`app 'shop': release: expected 1 to 100 printable characters, got "1.0\n"`,
   });
   assert.throws(app({ timezone: 'Europe/Roma' }), {
     name: 'ConfigError',
@@ -136,10 +139,10 @@ test('wrong routines are named with their field', () => {
       testApp().routines({ [name]: { task: 'clear', schedule: crontab(), ...row } });
   assert.throws(routine({ every: 3 }), {
     message:
-      "routine 'nightly': unknown option 'every', expected one of task, schedule, args, timezone, enabled, queue, description",
+      "routine 'nightly': unknown option 'every', expected one of task, schedule, args, timezone, enabled, queue, overlap, missed, startAt, endAt, jitter, expires, description",
   });
   assert.throws(routine({ schedule: '0 12 * * *' }), {
-    message: `routine 'nightly': schedule: expected what crontab(…) returns, got "0 12 * * *"`,
+    message: `routine 'nightly': schedule: expected what crontab(…), every(…) or at(…) returns, got '0 12 * * *'`,
   });
   assert.throws(routine({ timezone: 'Mars/Olympus' }), {
     message: /^routine 'nightly': timezone: /,

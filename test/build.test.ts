@@ -46,7 +46,7 @@ test('the built package runs a task, with the workflow bundle that was built wit
 });
 
 // the rest of mail/ hands mails over, for a worker to send
-const CLIENT_FOLDERS = /^(crontab|mail)\/(?!smtp\.js)/;
+const CLIENT_FOLDERS = /^(crontab|mail|routines)\/(?!smtp\.js|django\/)/;
 
 /** What was loaded: packages that we depend on, and modules of ours in folders, but for the client's own. */
 async function loaded(urls: string[]) {

@@ -325,7 +325,7 @@ const refusedNext: [unknown, string][] = [
   [{ from: new Date(Number.NaN) }, ': expected from to be a valid Date, got an object'],
   [{ count: 0 }, ': expected count to be a whole number from 1, got 0'],
   [{ count: 1.5 }, ': expected count to be a whole number from 1, got 1.5'],
-  [{ zone: 'UTC' }, ": unknown option 'zone', expected from, count, timezone"],
+  [{ zone: 'UTC' }, ": unknown option 'zone', expected one of from, count, timezone"],
   [
     { timezone: 'Europe/Roma' },
     ": timezone: expected a time zone such as 'UTC' or 'Europe/Rome', got 'Europe/Roma'",

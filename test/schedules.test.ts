@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { ScheduleOverlapPolicy } from '@temporalio/client';
 import { crontab, currentTask, Sedano, type Routine } from 'sedano';
 import { startWorker } from 'sedano/worker';
-import { createMissingRoutines } from '../src/schedules.ts';
+import { syncRoutines } from '../src/routines/sync.ts';
 import { testApp, uniqueName } from './helpers/harness.ts';
 import { lastRun, temporal } from './helpers/temporal-cli.ts';
 
@@ -28,7 +28,7 @@ test('a routine becomes a schedule that starts the task, with its zone and expli
   await using routines = routineApp({
     quarters: { task: 'clear', schedule: crontab({ minute: '*/15' }), args: [{ deep: true }] },
   });
-  assert.deepEqual(await createMissingRoutines(routines.app), ['quarters']);
+  assert.deepEqual((await syncRoutines(routines.app)).created, ['quarters']);
   const { name } = routines.app;
   const { spec, action, policies, state, memo, raw } = await routines
     .schedule('quarters')
@@ -52,22 +52,23 @@ test('a routine becomes a schedule that starts the task, with its zone and expli
     args: [{ deep: true }],
     queue: name,
     enabled: true,
+    overlap: 'skip',
+    missed: 'latest',
+    startAt: null,
+    endAt: null,
+    jitterMs: 0,
     description: '',
+    expiresMs: null,
   };
-  const { sedano } = memo as {
-    sedano: { v: number; app: string; routine: string; hash: string; code: object };
-  };
-  assert.deepEqual(
-    { ...sedano, hash: '' },
-    { v: 1, app: name, routine: 'quarters', hash: '', code },
-  );
-  assert.match(sedano.hash, /^[0-9a-f]{16}$/);
-  assert.deepEqual(action.memo, { sedano: { code, edits: [] } });
+  assert.deepEqual(memo, { sedano: { v: 2, app: name, routine: 'quarters', by: 'code', code } });
+  const { description, missed, expiresMs, jitterMs, overlap } = code;
+  const extra = { description, missed, expiresMs, jitterMs, overlap };
+  assert.deepEqual(action.memo, { sedano: { v: 2, code, release: null, extra, edits: [] } });
 });
 
 test('a routine that is not enabled is created paused', async () => {
   await using routines = routineApp({ off: { ...noon, enabled: false } });
-  await createMissingRoutines(routines.app);
+  await syncRoutines(routines.app);
   const [row] = await routines.app.listRoutines();
   assert.equal(row?.enabled, false);
 });
@@ -82,8 +83,9 @@ test('workers that start at once create each routine exactly once, without an er
     return app;
   });
   try {
-    const created = await Promise.all(apps.map((app) => createMissingRoutines(app)));
-    assert.deepEqual(created.flat().toSorted(), ['first', 'second', 'third']);
+    const created = await Promise.all(apps.map((app) => syncRoutines(app)));
+    const names = created.flatMap((report) => report.created);
+    assert.deepEqual(names.toSorted(), ['first', 'second', 'third']);
   } finally {
     await Promise.all(apps.map((app) => app.close()));
   }
@@ -124,7 +126,7 @@ test('what an admin paused or edited with Temporal’s command line is never ove
 test('a routine that Temporal’s command line has left without a zone is listed, in UTC', async () => {
   await using routines = routineApp({ daily: noon });
   const { app } = routines;
-  await createMissingRoutines(app);
+  await syncRoutines(app);
   const target = [
     '--schedule-id',
     `${app.name}/daily`,
@@ -143,30 +145,30 @@ test('a routine that Temporal’s command line has left without a zone is listed
   assert.equal(local?.nextLocal[0], local?.next[0]?.toISOString());
 });
 
-test('a changed table does not touch a routine that exists', async () => {
+test('a changed table changes a routine that nobody has edited', async () => {
   await using routines = routineApp({ daily: noon });
-  await createMissingRoutines(routines.app);
+  await syncRoutines(routines.app);
   const next = new Sedano(routines.app.name, { timezone: 'Europe/Rome' });
   next.task({ name: 'clear' }, async () => 'cleared');
   next.routines({ daily: { task: 'clear', schedule: crontab({ hour: 1, minute: 0 }) } });
-  assert.deepEqual(await createMissingRoutines(next), []);
+  assert.deepEqual((await syncRoutines(next)).created, []);
   const [row] = await next.listRoutines();
   await next.close();
-  assert.equal(row?.crontab, '0 12 * * *');
+  assert.equal(row?.crontab, '0 1 * * *');
 });
 
 test('two apps in one namespace have routines of the same name', async () => {
   await using one = routineApp({ daily: noon });
   await using two = routineApp({ daily: { ...noon, schedule: crontab({ hour: 1, minute: 0 }) } });
-  await createMissingRoutines(one.app);
-  await createMissingRoutines(two.app);
+  await syncRoutines(one.app);
+  await syncRoutines(two.app);
   assert.equal((await one.app.listRoutines())[0]?.crontab, '0 12 * * *');
   assert.equal((await two.app.listRoutines())[0]?.crontab, '0 1 * * *');
 });
 
 test('routines are listed with the times at which the crontab says they run', async () => {
   await using routines = routineApp({ b: noon, a: { ...noon, timezone: 'America/New_York' } });
-  await createMissingRoutines(routines.app);
+  await syncRoutines(routines.app);
   const rows = await routines.app.listRoutines();
   assert.deepEqual(
     rows.map(({ name, task, crontab: line, timezone, enabled }) => ({

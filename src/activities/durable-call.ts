@@ -9,12 +9,17 @@ import { SedanoError } from '../errors.ts';
 import { toJson } from '../json.ts';
 import type { HeldLock } from '../lock/lock.ts';
 import { getTaskLogger, type TaskLogger } from '../logger.ts';
-import type { Carry } from '../parking.ts';
+import type { BeginBy, Carry } from '../parking.ts';
 import type { Registration } from '../registry.ts';
 
 /** Why an attempt ended without its code having ended. */
 export class WorkerStopped extends SedanoError {
   override name = 'WorkerStopped';
+}
+
+/** A routine's run that was too late to begin. */
+export class Expired extends SedanoError {
+  override name = 'Expired';
 }
 
 /** What an attempt is made of beside its task. */
@@ -23,6 +28,7 @@ export interface DurableCallOptions {
   args: readonly unknown[];
   options?: CarriedOptions | undefined;
   carry?: Carry | undefined;
+  beginBy?: BeginBy | undefined;
 }
 
 /** One attempt of a durable call, as its task sees it. */
@@ -52,12 +58,13 @@ export class DurableCall implements CurrentTask {
   /** Set when the lock is granted. */
   lock: HeldLock | undefined;
   readonly #context: Context;
+  readonly #beginBy: BeginBy | undefined;
   readonly #interruption = new AbortController();
   #signal: AbortSignal | undefined;
 
   constructor(
     { app, name }: Registration,
-    { context, args, options = {}, carry }: DurableCallOptions,
+    { context, args, options = {}, carry, beginBy }: DurableCallOptions,
   ) {
     const { info } = context;
     const beat = readBeat(info.heartbeatDetails ?? carry?.beat);
@@ -78,6 +85,7 @@ export class DurableCall implements CurrentTask {
     this.resume = beat.progress;
     this.crashes = beat.crashed + info.attempt - 1 - beat.ended;
     this.#context = context;
+    this.#beginBy = beginBy;
   }
 
   get retries(): number {
@@ -109,6 +117,12 @@ export class DurableCall implements CurrentTask {
 
   heartbeat(): void {
     this.#context.heartbeat(this.beat);
+  }
+
+  /** @throws {Expired} when it is too late to begin; what has begun once may be begun again. */
+  assertInTime(): void {
+    if (this.#beginBy === undefined || this.beat.begun || Date.now() < this.#beginBy.ms) return;
+    throw new Expired(this.#beginBy.reason);
   }
 
   /** Why Temporal wants the call to end; undefined while it does not. */

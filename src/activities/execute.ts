@@ -13,10 +13,10 @@ import {
   RETRY_TYPE,
 } from '../failure.ts';
 import { toJson, toJsonArguments } from '../json.ts';
-import type { ToldCall } from '../parking.ts';
+import { EXPIRED_TYPE, type ToldCall } from '../parking.ts';
 import type { Registration } from '../registry.ts';
 import type { BaseTask } from '../task.ts';
-import { DurableCall, WorkerStopped } from './durable-call.ts';
+import { DurableCall, Expired, WorkerStopped } from './durable-call.ts';
 import { Parked, runExclusively, Wait } from './exclusive.ts';
 import { runHook } from './hooks.ts';
 import type { WorkerLife } from './worker-life.ts';
@@ -64,10 +64,12 @@ function assertCrashBudget({ name, task }: Registration, { crashes }: DurableCal
 
 async function run(registration: Registration, call: DurableCall): Promise<unknown> {
   const { task, body, exclusive, name } = registration;
+  call.assertInTime();
   toJsonArguments(call.args, `task '${name}'`);
   const section = async () => {
     // revoked or interrupted while it waited for its lock
     call.signal.throwIfAborted();
+    call.assertInTime();
     call.beat.begun = true;
     call.beat.waits = 0;
     call.heartbeat();
@@ -101,6 +103,7 @@ async function failureOf(
 ): Promise<Error> {
   try {
     if (error instanceof Parked) return parkedFailure(error.message, error.parking);
+    if (error instanceof Expired) return ownFailure(EXPIRED_TYPE, error.message);
     const delayMs = waitMs(error, call);
     // what is not the task's own error costs it no retry, even where autoretryFor names every Error
     const retry = delayMs === undefined ? retryOptions(error, registration) : undefined;

@@ -8,6 +8,7 @@ import { createAfterFailure } from './after-failure.ts';
 import { execute } from './execute.ts';
 import { ownerOf } from './exclusive.ts';
 import { DurableCall } from './durable-call.ts';
+import { createExpire } from './expire.ts';
 import type { WorkerLife } from './worker-life.ts';
 
 /** The activities of a worker: one for each task under its name, `default` for unknown ones, and those of Sedano itself. */
@@ -27,6 +28,7 @@ export function createActivities(
       return registration ? await execute(registration, told, life) : refuseUnknownTask(task);
     },
     __leave: createLeave(app),
+    __expire: createExpire(app),
     afterFailure: createAfterFailure(app, life),
   };
 }

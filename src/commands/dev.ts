@@ -7,7 +7,7 @@ import { projectHome, startServers, type Servers } from '../embedded/index.ts';
 import { wholeNumber } from './arguments.ts';
 import { appOption, appPath, loadApp } from './load-app.ts';
 import { print } from './output.ts';
-import { printRoutines } from './routines.ts';
+import { printRoutines } from './routines/list.ts';
 import { StopSignal } from './stop-signal.ts';
 import { watchWorker } from './watch-worker.ts';
 

@@ -1,4 +1,3 @@
-import { hostname, userInfo } from 'node:os';
 import { Option, type Command } from 'commander';
 import type { Sedano } from '../app.ts';
 import { assertLockId } from '../exclusive.ts';
@@ -6,6 +5,7 @@ import type { LockState } from '../lock/lock.ts';
 import { EXIT, Exit, UsageError } from './exit.ts';
 import { appOption, loadApp } from './load-app.ts';
 import { print, printJson, printTable } from './output.ts';
+import { whoAmI } from './who.ts';
 
 interface ListOptions {
   app?: string;
@@ -109,7 +109,7 @@ async function release(
   await using app = await loadApp(module);
   const { holder } = await stateOf(app, lockId);
   const locks = await app.locks();
-  const who = `${userInfo().username} on ${hostname()}`;
+  const who = whoAmI();
   const done = await locks.release(lockId, { who, now, ...(fence === undefined ? {} : { fence }) });
   if (!done) {
     print(

@@ -8,7 +8,7 @@ import { addLocksCommand } from './locks.ts';
 import { print, printError } from './output.ts';
 import { addResultCommand } from './result.ts';
 import { addRevokeCommand } from './revoke.ts';
-import { addRoutinesCommand } from './routines.ts';
+import { addRoutinesCommand } from './routines/index.ts';
 import { addWorkerCommand } from './worker.ts';
 
 const NOTES = `

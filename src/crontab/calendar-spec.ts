@@ -5,7 +5,8 @@ import { MONTHS, WEEKDAYS } from './field.ts';
 // the server's limit on a comment, in bytes of UTF-8
 const MAX_COMMENT_BYTES = 200;
 
-interface NumberRange {
+/** The numbers from `start` to `end`, both included, `step` apart. */
+export interface NumberRange {
   start: number;
   end: number;
   step: number;
@@ -35,7 +36,7 @@ export function toCalendarSpec(crontab: Crontab, comment = crontab.toString()): 
 }
 
 /** Few ranges that hold exactly `numbers`, which are ascending: `0-45/15` for 0, 15, 30, 45. */
-function toRanges(numbers: readonly number[]): NumberRange[] {
+export function toRanges(numbers: readonly number[]): NumberRange[] {
   const ranges: NumberRange[] = [];
   let rest = numbers;
   for (let [start] = rest; start !== undefined; [start] = rest) {
@@ -62,11 +63,11 @@ function named<Name>({ start, end, step }: NumberRange, toName: (number: number)
 
 // the SDK's names are the upper-case ones; the sets hold only numbers that have one
 
-function monthName(month: number): Month {
+export function monthName(month: number): Month {
   return MONTHS[month - 1]?.toUpperCase() as Month;
 }
 
-function weekdayName(day: number): DayOfWeek {
+export function weekdayName(day: number): DayOfWeek {
   return WEEKDAYS[day]?.toUpperCase() as DayOfWeek;
 }
 

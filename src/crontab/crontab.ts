@@ -8,10 +8,12 @@ import {
   type CrontabFieldName,
   type CrontabSets,
 } from './field.ts';
+import { readNextOptions, type NextOptions } from './next-options.ts';
 import { describeSets } from './words.ts';
-import { ConfigError, CrontabError } from '../errors.ts';
+import { CrontabError } from '../errors.ts';
 
 export type { CrontabField, CrontabFieldName, CrontabSets } from './field.ts';
+export type { NextOptions } from './next-options.ts';
 
 /**
  * The fields of a crontab. A field left out is `'*'`, as in Celery: `{ hour: 3 }` is every minute
@@ -33,19 +35,8 @@ export interface CrontabOptions {
 /** The text of each field: as it was given, or the numbers joined by commas. */
 export type CrontabFields = Readonly<Record<CrontabFieldName, string>>;
 
-/** What `Crontab.next` takes. */
-export interface NextOptions {
-  /** The times come strictly after this one. @default now */
-  from?: Date;
-  /** How many times, from 1. @default 1 */
-  count?: number;
-  /** An IANA name, for example `'Europe/Rome'`. @default 'UTC' */
-  timezone?: string;
-}
-
 const FIELD_NAMES = FIELD_RULES.map(({ name }) => name);
 const NEXT = 'crontab.next';
-const NEXT_OPTIONS = ['from', 'count', 'timezone'];
 const MONTH_DAYS = [31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
 
 /** A crontab: checked, expanded and immutable. Made by `crontab()` or `crontab.parse()`. */
@@ -97,16 +88,7 @@ export class Crontab {
    * @throws {ConfigError} when an option is wrong or the time zone is unknown.
    */
   next(options: NextOptions = {}): Date[] {
-    checkNextOptions(options);
-    const { from = new Date(), count = 1, timezone = 'UTC' } = options;
-    if (!(from instanceof Date) || Number.isNaN(from.getTime())) {
-      throw new ConfigError(`${NEXT}: expected from to be a valid Date, got ${shown(from)}`);
-    }
-    if (!Number.isSafeInteger(count) || count < 1) {
-      throw new ConfigError(
-        `${NEXT}: expected count to be a whole number from 1, got ${shown(count)}`,
-      );
-    }
+    const { from, count, timezone } = readNextOptions(options, NEXT);
     const zone = new CalendarZone(timezone, `${NEXT}: timezone`);
     const times: Date[] = [];
     let time = nextCalendarTime(this.sets, zone, from.getTime());
@@ -178,14 +160,6 @@ function checkOptions(options: unknown, where: string): void {
   throw new CrontabError(
     `${where}: unknown option '${unknown}', expected ${FIELD_NAMES.join(', ')}`,
     { hint: FIELD_NAMES.some((name) => name === camel) ? `Write '${camel}'.` : undefined },
-  );
-}
-
-function checkNextOptions(options: NextOptions): void {
-  const unknown = unknownKey(options, NEXT_OPTIONS);
-  if (unknown === undefined) return;
-  throw new ConfigError(
-    `${NEXT}: unknown option '${unknown}', expected ${NEXT_OPTIONS.join(', ')}`,
   );
 }
 

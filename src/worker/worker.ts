@@ -13,7 +13,8 @@ import { getTaskLogger } from '../logger.ts';
 import { wakeParkedCalls } from './parked-calls.ts';
 import { WorkerOfApp, type RunningWorker } from './running-worker.ts';
 import { notifiesAdmins } from '../mail/notify-admin.ts';
-import { createMissingRoutines } from '../schedules.ts';
+import { logLint } from '../routines/lint.ts';
+import { syncAtStart } from '../routines/sync-at-start.ts';
 import { installRuntime } from './runtime.ts';
 
 export type { RunningWorker, StopOptions } from './running-worker.ts';
@@ -32,7 +33,7 @@ const CONNECT_TIMEOUT_MS = 15_000;
 const CONNECT_RETRY_MS = 500;
 
 /**
- * Loads the app's task modules, creates the routines that Temporal does not have, and runs the app's tasks.
+ * Loads the app's task modules, syncs the routines as `app.syncRoutines()` does, and runs the app's tasks.
  *
  * @throws {ConfigError} when a task module, an option or a routine is wrong.
  * @throws whatever a check of `app.onWorkerStart` throws.
@@ -54,12 +55,13 @@ export async function startWorker(
   await app.loadTasks();
   await app.checkWorker();
   warnOfMissingAdmins(app);
+  logLint(app);
   const exclusive = app.tasks.some((task) => task.exclusive);
   // a wrong address would otherwise fail accepted calls, one by one
   if (exclusive) await app.locks();
   const connection = await connect(app);
   try {
-    await createMissingRoutines(app);
+    await syncAtStart(app);
     const life = new WorkerLife();
     const queues = [
       ...new Set([
