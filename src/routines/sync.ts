@@ -19,6 +19,7 @@ import {
   type Provenance,
   type RoutineOrigin,
 } from './provenance.ts';
+import type { Routine } from './routine.ts';
 import {
   createSchedule,
   describeSchedule,
@@ -282,12 +283,29 @@ export function codeOf(app: Sedano, name: string): Definition | undefined {
   return routine && definitionOf(app, name, routine);
 }
 
+/**
+ * Creates those of these routines that have no schedule, and changes none.
+ *
+ * @returns the names of those that were created
+ * @throws {TemporalUnavailableError} when no server answers within 5 s.
+ */
+export async function createMissing(app: Sedano, names: readonly string[]): Promise<string[]> {
+  const created = await forEachOf(rotated(names), async (name) =>
+    (await createUnlessPast(app, name)) === 'created' ? [name] : [],
+  );
+  return created.flat().toSorted();
+}
+
+/** Whether its one moment is over: it needs no schedule. */
+export function isPast(routine: Routine | undefined): boolean {
+  return routine?.schedule instanceof At && routine.schedule.next().length === 0;
+}
+
 type Creation = 'created' | 'existed' | 'past';
 
 async function createUnlessPast(app: Sedano, name: string): Promise<Creation> {
-  const routine = app.routineTable.get(name);
   // the server takes a moment that has passed, never runs it, and forgets it after a week
-  if (routine?.schedule instanceof At && routine.schedule.next().length === 0) return 'past';
+  if (isPast(app.routineTable.get(name))) return 'past';
   const code = codeOf(app, name);
   if (!code) return 'existed';
   const release = app.options.release ?? null;

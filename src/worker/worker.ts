@@ -15,6 +15,7 @@ import { WorkerOfApp, type RunningWorker } from './running-worker.ts';
 import { notifiesAdmins } from '../mail/notify-admin.ts';
 import { logLint } from '../routines/lint.ts';
 import { syncAtStart } from '../routines/sync-at-start.ts';
+import { watchRoutines } from '../routines/watchdog.ts';
 import { installRuntime } from './runtime.ts';
 
 export type { RunningWorker, StopOptions } from './running-worker.ts';
@@ -81,7 +82,13 @@ export async function startWorker(
       ...queues.map((taskQueue) => Worker.create({ ...shared, workflowBundle, taskQueue })),
       ...mailWorkers(app, { connection, namespace, life }),
     ]);
-    const close = exclusive ? wakeParkedCalls(app, queues) : async () => {};
+    const closers = [
+      ...(exclusive ? [wakeParkedCalls(app, queues)] : []),
+      ...(app.routineTable.size > 0 ? [watchRoutines(app)] : []),
+    ];
+    const close = async () => {
+      await Promise.all(closers.map((end) => end()));
+    };
     return new WorkerOfApp({ app, workers, queues, connection, life, graceMs, close });
   } catch (error) {
     await connection.close();

@@ -1,5 +1,6 @@
 import { Option, type Command } from 'commander';
 import { appOption } from '../load-app.ts';
+import { addCheckCommand } from './check.ts';
 import { addAdoptCommand, addDiffCommand, addPruneCommand, addSyncCommand } from './diff.ts';
 import { addEditCommand } from './edit.ts';
 import { addImportCommand } from './import.ts';
@@ -27,6 +28,7 @@ export function addRoutinesCommand(program: Command): void {
     addDeleteCommand,
     addDiffCommand,
     addSyncCommand,
+    addCheckCommand,
     addAdoptCommand,
     addPruneCommand,
   ]) {
