@@ -3,7 +3,7 @@ import type { Sedano } from '../app.ts';
 import { SedanoError, TemporalUnavailableError } from '../errors.ts';
 
 const TRIES = 5;
-const PING_TIMEOUT_MS = 1_000;
+const PING_TIMEOUT_MS = 3_000;
 // https://grpc.github.io/grpc/core/md_doc_statuscodes.html
 const GRPC_CANCELLED = 1;
 const GRPC_RESOURCE_EXHAUSTED = 8;
