@@ -230,7 +230,7 @@ test('what has left the table is an orphan, and goes on', async () => {
   assert.equal((await routines.describe('gone')).state.paused, false);
 });
 
-test('of two releases that disagree the newer wins, in whatever order they sync', async () => {
+test('of two releases that disagree the newer wins, in whatever order they sync (row 61)', async () => {
   await using routines = new RoutineApp({ daily: noon }, { release: '1.9' });
   const older = routines.app;
   await older.syncRoutines();
@@ -274,7 +274,7 @@ test('without releases the one that starts last wins', async () => {
   assert.equal(await comment(), '0 12 * * *');
 });
 
-test('twenty workers that start at once with thirty routines make thirty schedules', async () => {
+test('twenty workers that start at once with thirty routines make thirty schedules (row 60)', async () => {
   const table = (routine: Routine) =>
     Object.fromEntries(Array.from({ length: 30 }, (_, index) => [`r${index}`, routine]));
   await using routines = new RoutineApp(table(noon));
