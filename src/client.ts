@@ -23,9 +23,12 @@ import { toJsonArguments } from './json.ts';
 import { getTaskLogger } from './logger.ts';
 import { parseRefusedId, REFUSED_PREFIX, RefusedResult } from './refused-result.ts';
 import { assertTaskName, type Registration } from './registry.ts';
+import { withTimeout } from './timeout.ts';
 
 /** How long a request may take, connecting and trying again included. */
 const REQUEST_TIMEOUT_MS = 5_000;
+/** Longer than any request. */
+const CLOSE_TIMEOUT_MS = REQUEST_TIMEOUT_MS + 1_000;
 // a server that is back is found within two seconds, not two minutes
 const CHANNEL_ARGS = { 'grpc.max_reconnect_backoff_ms': 2_000 };
 // https://grpc.github.io/grpc/core/md_doc_statuscodes.html
@@ -36,6 +39,8 @@ interface Opened {
   client: Client;
   target: TemporalTarget;
   closed: AbortController;
+  /** The requests under way. */
+  pending: Set<Promise<unknown>>;
 }
 
 /** Starts workflows and asks for them. The only place that opens a client's connection, at the first request. */
@@ -163,7 +168,7 @@ export class TaskClient {
       const target = temporalTarget(this.#app.options);
       const connection = Connection.lazy({ ...target.connection, channelArgs: CHANNEL_ARGS });
       const client = new Client({ connection, namespace: target.namespace });
-      this.#opened = { client, target, closed: new AbortController() };
+      this.#opened = { client, target, closed: new AbortController(), pending: new Set() };
     }
     return this.#opened;
   }
@@ -175,11 +180,15 @@ export class TaskClient {
    * @throws {ConfigError} when the namespace does not exist.
    */
   async request<T>(send: (client: Client) => Promise<T>): Promise<T> {
-    const { client, target } = this.#open();
+    const { client, target, pending } = this.#open();
+    const sent = client.withDeadline(Date.now() + REQUEST_TIMEOUT_MS, () => send(client));
+    pending.add(sent);
     try {
-      return await client.withDeadline(Date.now() + REQUEST_TIMEOUT_MS, () => send(client));
+      return await sent;
     } catch (error) {
       throw this.explain(error, target);
+    } finally {
+      pending.delete(sent);
     }
   }
 
@@ -218,7 +227,10 @@ export class TaskClient {
     opened?.closed.abort(
       new SedanoError('the app was closed while the call was waited for; it goes on'),
     );
-    await opened?.client.connection.close();
+    if (!opened) return;
+    // the SDK sends a request again from a timer, where a closed connection throws to nobody and ends the process
+    await withTimeout(Promise.allSettled(opened.pending), CLOSE_TIMEOUT_MS).catch(() => {});
+    await opened.client.connection.close();
   }
 }
 

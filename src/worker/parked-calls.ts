@@ -81,7 +81,6 @@ async function wake(app: Sedano, owner: string): Promise<boolean> {
 
 /** A call is listed as parked a moment after it was. */
 const LISTED_AFTER_MS = 5_000;
-const LIST_TIMEOUT_MS = 50_000;
 const SIGNALS_AT_ONCE = 20;
 
 /** Signals all calls that are parked, those first that have waited longest: they queue again in their order. */
@@ -111,12 +110,11 @@ interface ParkedRun {
 }
 
 async function listParked(app: Sedano, queues: readonly string[]): Promise<ParkedRun[]> {
-  const { temporal } = app.client;
   const names = queues.map((queue) => `'${queue.replaceAll("'", "''")}'`).join(', ');
   const query = `ExecutionStatus = 'Running' AND TaskQueue IN (${names})`;
   const parked: ParkedRun[] = [];
-  await temporal.withDeadline(Date.now() + LIST_TIMEOUT_MS, async () => {
-    for await (const { workflowId, runId, memo } of temporal.workflow.list({ query })) {
+  await app.client.request(async ({ workflow }) => {
+    for await (const { workflowId, runId, memo } of workflow.list({ query, pageSize: 1_000 })) {
       const { waiting, carry } = (memo?.['sedano'] ?? {}) as CallMemo;
       const sinceMs = waiting?.sinceMs ?? carry?.sinceMs;
       if (sinceMs !== undefined) parked.push({ id: workflowId, runId, sinceMs });
