@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import {
   WorkflowFailedError,
   WorkflowNotFoundError,
@@ -131,6 +132,8 @@ export class AsyncResult<Result = unknown> {
     signal?.throwIfAborted();
     const { temporal, closed } = this.client;
     const stop = new AbortController();
+    // the SDK listens anew with each long poll
+    setMaxListeners(0, stop.signal);
     const wait = temporal.withAbortSignal(stop.signal, () => this.#handle().result());
     // composed signals leave no listener on the caller's
     const ended = AbortSignal.any([closed, stop.signal, ...(signal ? [signal] : [])]);
