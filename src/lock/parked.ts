@@ -52,15 +52,13 @@ export class ParkedTurns {
       'parked',
       {
         onMessage: (message) => this.#hear(message),
-        onGap: () => {
-          void this.#lookAtAll().catch(() => {});
-          void this.#muster();
-        },
+        onGap: () => this.#lookAround(),
       },
       signal,
     );
-    await this.#lookAtAll();
-    void this.#muster();
+    // who has given up by now opens another one
+    signal.throwIfAborted();
+    this.#lookAround();
     this.#musters = setInterval(() => void this.#muster(), MUSTER_EVERY_MS);
   }
 
@@ -75,6 +73,13 @@ export class ParkedTurns {
 
   #hear([word, lockId]: InboxMessage): void {
     if (word === 'go') void this.#look(lockId);
+  }
+
+  /** Not waited for: a Temporal that is away would keep the worker from hearing. */
+  #lookAround(): void {
+    // a connection that breaks comes here again when it is back
+    void this.#lookAtAll().catch(() => {});
+    void this.#muster();
   }
 
   async #lookAtAll(): Promise<void> {
